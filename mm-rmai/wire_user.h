@@ -16,6 +16,7 @@
 #include "wire.h"
 #include "uapi/linux/rmai.h"
 
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define U64_MAX			UINT64_MAX
 
 #define cpu_to_le16(v)		htole16(v)
