@@ -355,7 +355,7 @@ static void print_help(void)
 }
 
 static u64 to_u64(const struct gen *g, const char *opt, const char *str,
-		       		  u64 max)
+		  u64 max)
 {
 	unsigned long long v;
 	char *end;

@@ -20,6 +20,8 @@ static void mark(const struct report *r, struct mark *m)
 
 	getrusage(RUSAGE_SELF, &u);
 	m->seconds = now() - r->start;
+	m->user_seconds = u.ru_utime.tv_sec - r->usage.ru_utime.tv_sec +
+			  (u.ru_utime.tv_usec - r->usage.ru_utime.tv_usec) / 1e6;
 	m->majflt = u.ru_majflt - r->usage.ru_majflt;
 	m->minflt = u.ru_minflt - r->usage.ru_minflt;
 }
@@ -135,6 +137,8 @@ int report_text(const struct report *r, FILE *out)
 		rate(r), r->nr_tokens, r->done.seconds);
 	fprintf(out, "page faults       %ld major, %ld minor\n",
 		r->done.majflt, r->done.minflt);
+	fprintf(out, "user time         %.3f s; the rest is faults and waiting\n",
+		r->done.user_seconds);
 	fprintf(out, "experts touched   %u of %u, %.1f of %.1f MiB\n",
 		r->experts_touched, r->experts,
 		r->experts_touched * r->expert_bytes / mib,
@@ -146,8 +150,9 @@ int report_text(const struct report *r, FILE *out)
 
 static void put_mark(FILE *out, const char *name, const struct mark *m)
 {
-	fprintf(out, "  \"%s\": {\"seconds\": %.6f, \"majflt\": %ld, \"minflt\": %ld},\n",
-		name, m->seconds, m->majflt, m->minflt);
+	fprintf(out, "  \"%s\": {\"seconds\": %.6f, \"user_seconds\": %.6f, ",
+		name, m->seconds, m->user_seconds);
+	fprintf(out, "\"majflt\": %ld, \"minflt\": %ld},\n", m->majflt, m->minflt);
 }
 
 int report_json(const struct report *r, FILE *out)
@@ -173,6 +178,7 @@ int report_json(const struct report *r, FILE *out)
 	fprintf(out, "  \"time_to_first_token_s\": %.6f,\n", r->first.seconds);
 	fprintf(out, "  \"tokens_per_s\": %.6f,\n", rate(r));
 	fprintf(out, "  \"total_s\": %.6f,\n", r->done.seconds);
+	fprintf(out, "  \"user_s\": %.6f,\n", r->done.user_seconds);
 	fprintf(out, "  \"majflt\": %ld,\n  \"minflt\": %ld,\n",
 		r->done.majflt, r->done.minflt);
 	fprintf(out, "  \"model_bytes\": %llu,\n  \"dense_bytes\": %llu,\n",

@@ -8,9 +8,14 @@
 
 #include "model.h"
 
-/* One moment of a run: time since its start, and page faults since then */
+/*
+ * One moment of a run: time since its start, how much of it the program itself
+ * ran, and page faults since then. The program makes no system calls to speak of
+ * while it computes, so what is not user time went to page faults.
+ */
 struct mark {
 	double	seconds;
+	double	user_seconds;
 	long	majflt;
 	long	minflt;
 };
