@@ -75,7 +75,7 @@ make_model() {
 	say "puts a copy on the compute node's disk"
 	rm -f "$out/disk.img"
 	mke2fs -q -F -t ext4 -b 4096 -m 0 -O ^has_journal -d "$out/model" "$out/disk.img" \
-		"$((size / 1024 + 16384))k"
+		"$((size / 1024 + 16384))k" >/dev/null
 }
 
 measure_fabric() {
@@ -100,6 +100,9 @@ measure_fabric || die "the fabric could not be measured; see $out/fabric"
 fabric_rate=$(cat "$out/fabric/rate")
 disk_rate=$((fabric_rate * 10 / 117))
 say "fabric: $((fabric_rate / 1000000)) MB/s; the disk gets 1/11.7 of it"
-run_cluster || die "the run failed; see $out/cluster"
+run_cluster || {
+	tail -n 5 "$out"/cluster/node[123].log >&2
+	die "the run failed; see $out/cluster"
+}
 say "done"
 exec "$here/report.sh" "$out/cluster" "$model" "$fabric" "$fabric_rate"

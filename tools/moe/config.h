@@ -42,6 +42,8 @@ enum moe_tensor {
 };
 
 #define MOE_NAME_MAX	96
+#define MOE_EXPERTS_MAX	1024
+#define MOE_TOP_K_MAX	64
 
 /* An integer of the config: its name in __metadata__, place and limits */
 struct moe_config_key {

@@ -175,8 +175,8 @@ static void experts(struct moe_run *run, unsigned int layer)
 {
 	const struct moe_config *c = &run->m->cfg;
 	struct moe_layer *l = &run->m->layers[layer];
-	unsigned int chosen[c->top_k], i;
-	float weight[c->top_k], sum = 0;
+	unsigned int chosen[MOE_TOP_K_MAX], i;
+	float weight[MOE_TOP_K_MAX], sum = 0;
 
 	moe_rmsnorm(run->norm, run->x, &l->post_norm, c->eps, c->dim);
 	moe_matvec(run->gate, &l->gate, run->norm);

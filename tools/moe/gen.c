@@ -157,7 +157,7 @@ static void put_tensor(struct gen *g, enum moe_tensor which, unsigned int layer,
 		       unsigned int expert)
 {
 	const struct moe_config *c = &g->cfg;
-	unsigned int rows, cols, rank[c->experts], r, i;
+	unsigned int rows, cols, rank[MOE_EXPERTS_MAX], r, i;
 	char name[MOE_NAME_MAX];
 	float *row, scale, along;
 	u64 state;

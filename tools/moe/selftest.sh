@@ -16,7 +16,7 @@ tests=(
 	known_tokens deterministic reference_f32 reference_bf16 reference_odd_shape
 	reference_can_fail
 	hits_add_up only_touched_experts_matter touched_experts_matter
-	hostile_headers hostile_models bad_options bad_prompts
+	hostile_headers hostile_models garbage_weights bad_options bad_prompts
 	truncated_while_mapped full_disk
 	mmap_rmai_elsewhere mmap_auto
 	builds_agree sanitizers fuzz valgrind_clean
@@ -309,6 +309,28 @@ hostile_models() {
 	msg="$nr models refused, each with its reason"
 }
 
+# Not a number, infinite, anything: nothing to crash on, or to choose no expert
+garbage_weights() {
+	local header size fill
+
+	size=$(stat -c %s "$tmp/tiny")
+	header=$(run --model "$tmp/tiny" --prompt "$tmp/prompt" --touched /dev/stdout |
+		sed -n 's/^0 \([0-9]*\) header$/\1/p')
+	for fill in '\377' '\177' '\200' random; do
+		head -c "$header" "$tmp/tiny" >"$tmp/bad"
+		if [ $fill = random ]; then
+			head -c $((size - header)) /dev/urandom
+		else
+			head -c $((size - header)) /dev/zero | tr '\0' $fill
+		fi >>"$tmp/bad"
+		run --model "$tmp/bad" --prompt "$tmp/prompt" >"$tmp/note" 2>&1 || {
+			msg="$fill: $(tail -n1 "$tmp/note")"
+			return 1
+		}
+		grep -q 'experts touched  *[1-8] of 8' "$tmp/note" || return 1
+	done
+}
+
 bad_options() {
 	fails 1 "--out is missing" gen &&
 	fails 1 "num_key_value_heads" gen --out "$tmp/x" --heads 6 --dim 36 --kv-heads 4 &&
@@ -425,7 +447,7 @@ sanitizers() {
 	have_sanitizers || return
 	BIN=$OUT/san
 	for t in known_bytes to_stdout known_tokens layout_is_page_aligned hostile_headers \
-			hostile_models bad_options bad_prompts full_disk truncated_while_mapped; do
+			hostile_models garbage_weights bad_options bad_prompts full_disk truncated_while_mapped; do
 		rm -f "$tmp/fifo"
 		$t || {
 			msg="$t: $msg"
