@@ -345,6 +345,8 @@ static bool create_ok(const struct rmai_msg_name *n)
 
 	if (n->id || !some_attr_ok(&n->attr) || anon != !n->len)
 		return false;
+	if (n->len && !rmai_wire_name_ok(n->name, n->len))
+		return false;
 	for (i = 0; i < n->attr.nr_nodes; i++)
 		if (n->attr.nodes[i].epoch)
 			return false;
@@ -354,16 +356,27 @@ static bool create_ok(const struct rmai_msg_name *n)
 static bool name_ok(const struct rmai_msg *msg)
 {
 	const struct rmai_msg_name *n = &msg->name;
-	bool create = msg->type == RMAI_MSG_CREATE;
-	bool link = msg->type == RMAI_MSG_LINK;
+	u32 flags = 0;
 
-	if (n->flags & ~(link ? RMAI_NAME_EXCL : 0))
-		return false;
-	if (!(create && !n->len) && !rmai_wire_name_ok(n->name, n->len))
-		return false;
-	if (create)
-		return create_ok(n);
-	return !n->token && !n->id == (msg->type == RMAI_MSG_LOOKUP);
+	switch (msg->type) {
+	case RMAI_MSG_CREATE:
+		return !n->flags && create_ok(n);
+	case RMAI_MSG_LOOKUP:
+		if (n->id || n->token)
+			return false;
+		break;
+	case RMAI_MSG_LINK:
+		flags = RMAI_NAME_EXCL;
+		if (!n->id)
+			return false;
+		break;
+	case RMAI_MSG_UNLINK:
+		flags = RMAI_NAME_RENAMED;
+		if (!n->id || n->token)
+			return false;
+		break;
+	}
+	return !(n->flags & ~flags) && rmai_wire_name_ok(n->name, n->len);
 }
 
 static void *name_put(const struct rmai_msg *msg, void *p)

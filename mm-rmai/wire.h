@@ -83,6 +83,7 @@ enum rmai_msg_type {
 	RMAI_MSG_KEYS		= 19,
 	RMAI_MSG_READ		= 20,
 	RMAI_MSG_WRITE		= 21,
+	/* private: */
 	RMAI_MSG_NR
 };
 
@@ -157,7 +158,9 @@ struct rmai_msg_ping {			/* request and reply */
 
 struct rmai_msg_name {			/* LOOKUP, CREATE, LINK, UNLINK requests */
 	u64	id;			/* LINK, UNLINK: region; CREATE: 0 */
-	u64	token;			/* CREATE: the caller's, so that a repeat is known */
+	u64	token;			/* CREATE: the caller's, so that a repeat is known;
+					 * LINK: incarnation of the region's owner
+					 */
 	u32	flags;			/* RMAI_NAME_* */
 	u16	len;			/* of name; 0 only for an anonymous CREATE */
 	char	name[RMAI_WIRE_NAME + 1];	/* NUL-terminated when decoded */
@@ -167,6 +170,7 @@ struct rmai_msg_name {			/* LOOKUP, CREATE, LINK, UNLINK requests */
 };
 
 #define RMAI_NAME_EXCL		0x1	/* LINK: fail with EEXIST rather than replace */
+#define RMAI_NAME_RENAMED	0x2	/* UNLINK: the region has got another name */
 
 /* GETATTR, CLOSE, UNREF, FREE requests; LOOKUP, LINK, UNLINK replies */
 struct rmai_msg_id {
@@ -259,6 +263,7 @@ struct rmai_msg {
 	u64	dst_epoch;
 	u32	xid;
 	s32	status;
+	/* private: which of them follows from type and flags, see below */
 	union {
 		struct rmai_msg_hello	hello;
 		struct rmai_msg_ping	ping;
@@ -323,8 +328,16 @@ int rmai_wire_dirent(const struct rmai_msg_readdir *rd, size_t *pos, u64 *id,
 
 /**
  * rmai_wire_add_dirent() - append an entry to a READDIR reply
+ * @rd: the reply; its nr, bytes and cookie must be 0 to begin with
+ * @id: region, not 0
+ * @cookie: to go on after this entry, larger than that of the one before
+ * @name: need not be terminated
+ * @len: of @name
  *
- * Return: 0, or -ENOSPC when the message is full.
+ * Sets @rd->cookie, too. A reply without entries must have eof set.
+ *
+ * Return: 0, -ENOSPC when the message is full, or -EINVAL for what would not be
+ * accepted (a bad name, an id of 0, a cookie that does not grow).
  */
 int rmai_wire_add_dirent(struct rmai_msg_readdir *rd, u64 id, u64 cookie,
 			 const char *name, size_t len);

@@ -156,8 +156,10 @@ static void gen_name_body(u64 *rng, u8 type, struct rmai_msg_name *n)
 	case RMAI_MSG_LINK:
 		n->flags = gen_bool(rng) ? RMAI_NAME_EXCL : 0;
 		n->id = gen_nonzero(rng);
+		n->token = gen_u64(rng);
 		break;
 	case RMAI_MSG_UNLINK:
+		n->flags = gen_bool(rng) ? RMAI_NAME_RENAMED : 0;
 		n->id = gen_nonzero(rng);
 		break;
 	}
@@ -304,8 +306,8 @@ static void gen_body(u64 *rng, struct rmai_msg *msg)
 }
 
 /* A message of @type; @status: for replies, see struct rmai_msg */
-static void gen_msg(u64 *rng, u8 type, bool reply, s32 status,
-		    struct rmai_msg *msg)
+static inline void gen_msg(u64 *rng, u8 type, bool reply, s32 status,
+			   struct rmai_msg *msg)
 {
 	msg->type = type;
 	msg->flags = reply ? RMAI_MSG_F_REPLY : 0;
