@@ -3,7 +3,8 @@
  * RMAI over RDMA: internal interface.
  *
  *   main.c	endpoints, devices that come and go, module
- *   conn.c	connections: states, RDMA CM, queue pairs
+ *   conn.c	connections: their states and their end
+ *   cm.c	how they come about: RDMA CM, queue pairs
  *   msg.c	messages (SEND)
  *   rw.c	one-sided operations (READ, WRITE)
  *   mr.c	memory that peers may reach (REG_MR)
@@ -220,19 +221,27 @@ struct rmai_rdma_xprt *rmai_rdma_xprt_get(struct rmai_rdma_xprt *xprt);
 void rmai_rdma_xprt_put(struct rmai_rdma_xprt *xprt);
 
 /* conn.c */
-struct rmai_conn *rmai_rdma_connect(struct rmai_xprt *rx,
-				    const struct sockaddr_storage *addr,
-				    void *priv);
-void rmai_rdma_abort(struct rmai_conn *rc);
-void rmai_rdma_disconnect(struct rmai_conn *rc);
-int rmai_rdma_listen_handler(struct rdma_cm_id *id,
-			     struct rdma_cm_event *event);
+struct rmai_rdma_conn *rmai_rdma_conn_alloc(struct rmai_rdma_xprt *xprt,
+					    struct rdma_cm_id *id,
+					    const void *addr);
 bool rmai_rdma_conn_enter(struct rmai_rdma_conn *conn);
 void rmai_rdma_conn_exit(struct rmai_rdma_conn *conn);
 void rmai_rdma_conn_put(struct rmai_rdma_conn *conn);
 void rmai_rdma_conn_kill(struct rmai_rdma_conn *conn, int err);
 int rmai_rdma_conn_wc_err(struct rmai_rdma_conn *conn, const struct ib_wc *wc,
 			  const char *what);
+void rmai_rdma_abort(struct rmai_conn *rc);
+void rmai_rdma_disconnect(struct rmai_conn *rc);
+
+/* cm.c */
+struct rmai_conn *rmai_rdma_connect(struct rmai_xprt *rx,
+				    const struct sockaddr_storage *addr,
+				    void *priv);
+void rmai_rdma_connect_work(struct work_struct *work);
+int rmai_rdma_cm_handler(struct rdma_cm_id *id, struct rdma_cm_event *event);
+int rmai_rdma_listen_handler(struct rdma_cm_id *id,
+			     struct rdma_cm_event *event);
+void rmai_rdma_conn_free_qp(struct rmai_rdma_conn *conn);
 
 /* msg.c */
 int rmai_rdma_msg_alloc(struct rmai_rdma_conn *conn);
