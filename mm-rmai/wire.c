@@ -226,15 +226,18 @@ static bool layout_ok(const struct rmai_wire_attr *a)
 	return true;
 }
 
-/* Attributes of which some may be absent (0), but none is out of bounds */
+/*
+ * Attributes of which some may be absent (0) or of no concern, but none is out
+ * of bounds. Whether a stripe that is asked for fits the VMR size depends on what
+ * else the region has: its owner knows.
+ */
 static bool some_attr_ok(const struct rmai_wire_attr *a)
 {
 	return a->size < RMAI_WIRE_SIZE_LIMIT &&
 	       a->addr < RMAI_WIRE_SIZE_LIMIT && !(a->addr % PAGE_MIN) &&
 	       a->length < RMAI_WIRE_SIZE_LIMIT &&
 	       a->vmr_size <= RMAI_VMR_MAX && !(a->vmr_size % RMAI_VMR_MIN) &&
-	       a->stripe < RMAI_WIRE_SIZE_LIMIT &&
-	       is_multiple(a->stripe, a->vmr_size ?: RMAI_VMR_MIN) &&
+	       a->stripe < RMAI_WIRE_SIZE_LIMIT && !(a->stripe % PAGE_MIN) &&
 	       a->mode <= 07777 && a->uid != (u32)-1 && a->gid != (u32)-1 &&
 	       !(a->seals & ~SEALS_ALL) && a->on_loss <= RMAI_ON_LOSS_SIGBUS &&
 	       !(a->flags & ~RMAI_REGION_ANON) &&
@@ -245,7 +248,8 @@ static bool some_attr_ok(const struct rmai_wire_attr *a)
 static bool whole_attr_ok(const struct rmai_wire_attr *a)
 {
 	return some_attr_ok(a) && a->id && a->owner && a->nr_nodes &&
-	       a->vmr_size && a->stripe && !(a->length % PAGE_MIN) &&
+	       a->vmr_size && a->stripe && is_multiple(a->stripe, a->vmr_size) &&
+	       !(a->length % PAGE_MIN) &&
 	       !a->addr == !a->length;
 }
 

@@ -114,8 +114,8 @@ static void gen_attr(u64 *rng, struct rmai_wire_attr *a, bool whole)
 	if (whole)
 		return;
 	if (gen_bool(rng))
-		a->stripe = 0;
-	if (!a->stripe && gen_bool(rng))
+		a->stripe = gen_bool(rng) ? 3 * RMAI_VMR_MIN : 0;
+	if (gen_bool(rng))
 		a->vmr_size = 0;
 	if (gen_bool(rng))
 		a->nr_nodes = 0;

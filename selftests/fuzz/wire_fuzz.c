@@ -121,12 +121,13 @@ static void check_attr(const struct rmai_wire_attr *a, bool whole)
 	promise(!(a->flags & ~RMAI_REGION_ANON));
 	promise(a->owner <= 64);
 	promise(a->vmr_size % 4096 == 0 && a->vmr_size <= 1 << 30);
-	promise(a->stripe % (a->vmr_size ?: 4096) == 0);
+	promise(a->stripe % 4096 == 0);
 	promise(!(a->size >> 62) && !(a->addr >> 62) && !(a->length >> 62));
 	promise(!(a->stripe >> 62));
 	if (!whole)
 		return;
 	promise(a->id && a->owner && a->nr_nodes && a->vmr_size && a->stripe);
+	promise(a->stripe % a->vmr_size == 0);
 	promise(!a->addr == !a->length && a->addr % 4096 == 0);
 	check_geometry(a);
 }
@@ -352,7 +353,7 @@ static u64 interesting(u64 *rng)
 {
 	static const u64 values[] = {
 		0, 1, 2, 63, 64, 65, 127, 128, 191, 192, 193, 254, 255, 256, 3839,
-		3840, 3841, 4042, 4095, 4096, 4097, 07777, 010000, 0x7fff, 0x8000, 0xffff,
+		3840, 3841, 4095, 4096, 4097, 07777, 010000, 0x7fff, 0x8000, 0xffff,
 		0x10000, 0xfffff, 0x100000, 0x100001, 0x40000000, 0x40001000,
 		0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 32, 1ULL << 52,
 		(1ULL << 62) - 1, 1ULL << 62, 1ULL << 63, ~0ULL, ~0ULL - 4095,
@@ -392,8 +393,17 @@ static void mutate_count(u64 *rng, size_t off, size_t first, size_t size)
 	size_t old = get_le16(off), new, i;
 	long change;
 
-	new = gen_bool(rng) ? interesting(rng) & 0xffff :
-			      old + gen_below(rng, 9) - 4;
+	switch (gen_below(rng, 3)) {
+	case 0:
+		new = interesting(rng) & 0xffff;
+		break;
+	case 1:
+		new = old + gen_below(rng, 9) - 4;
+		break;
+	default:			/* as many as a message takes */
+		new = size ? (RMAI_WIRE_MAX - first) / size : old;
+		break;
+	}
 	if (first + old * size > input_len || new * size > INPUT_MAX)
 		return;
 	change = (long)(new - old) * (long)size;

@@ -26,7 +26,7 @@ mutants() {
 	padding of the cluster name: s/if (w->cluster\[i\])/if (0)/
 	number of nodes: s/a->nr_nodes > RMAI_WIRE_NODES/0/
 	node twice in a layout: s/if (seen & bit)/if (0)/
-	stripe not of whole VMRs: s/is_multiple(a->stripe, .*) &&/1 \&\&/
+	stripe not of whole VMRs: s/ && is_multiple(a->stripe, a->vmr_size)//
 	largest VMR: s/a->vmr_size <= RMAI_VMR_MAX && //
 	length of a name: s/n->len > RMAI_WIRE_NAME/0/
 	slash in a name: s/memchr(name, '.', len) || //
