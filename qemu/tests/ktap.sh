@@ -24,15 +24,15 @@ check() {
 
 # fails REGEX COMMAND...: for check: the command must fail, and say REGEX
 fails() {
-	local re=$1 out
+	local re=$1 said
 	shift
-	if out=$("$@" 2>&1); then
-		echo "$out"
+	if said=$("$@" 2>&1); then
+		echo "$said"
 		echo "succeeded, but should have failed: $*"
 		return 1
 	fi
-	echo "$out"
-	grep -qE "$re" <<<"$out" || { echo "did not say: $re"; return 1; }
+	echo "$said"
+	grep -qE "$re" <<<"$said" || { echo "did not say: $re"; return 1; }
 }
 
 # skip NAME REASON
