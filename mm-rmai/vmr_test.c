@@ -141,6 +141,7 @@ static void key_numbers(struct kunit *test)
 	/* 3 MiB + 4 KiB in keys of 2 MiB: two keys in each unit */
 	struct rmai_geom g = { 9 * M, 3 * M + P, 3 * M + P, 2 };
 	struct rmai_span s;
+	u64 off;
 
 	KUNIT_EXPECT_EQ(test, 0, rmai_key_number(&g, 2 * M, 2 * M - 1));
 	KUNIT_EXPECT_EQ(test, 1, rmai_key_number(&g, 2 * M, 2 * M));
@@ -153,6 +154,11 @@ static void key_numbers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2 * (3 * M + P) + 2 * M, s.off);
 	KUNIT_EXPECT_EQ(test, M - 2 * P, s.len);
 	KUNIT_EXPECT_EQ(test, 0, rmai_key_span(&g, 2 * M, 6).len);
+
+	/* where keys fill their unit, no number is left out */
+	g = (struct rmai_geom){ 16 * M, 2 * M, 4 * M, 3 };
+	for (off = 0; off < g.size; off += 2 * M)
+		KUNIT_EXPECT_EQ(test, off / (2 * M), rmai_key_number(&g, 2 * M, off));
 }
 
 /* The same properties at random places of random geometries up to the limits */
