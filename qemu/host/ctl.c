@@ -19,12 +19,12 @@
 
 #include "hostd.h"
 
-enum kind { WAIT_READY, WAIT_VERDICT, WAIT_SYNC, WAIT_BARRIER };
+enum wait_kind { WAIT_READY, WAIT_VERDICT, WAIT_SYNC, WAIT_BARRIER };
 
 struct pending {
 	struct pending *next;
 	struct link *l;
-	enum kind kind;
+	enum wait_kind kind;
 	int want;			/* arrivals; 0: one from each node */
 	char id[64];
 	char name[128];
@@ -124,7 +124,7 @@ void ctl_forget(struct link *l)
 	}
 }
 
-static void wait_for(struct link *l, const char *id, enum kind kind, const char *name, int want)
+static void wait_for(struct link *l, const char *id, enum wait_kind kind, const char *name, int want)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 
@@ -140,7 +140,7 @@ static void wait_for(struct link *l, const char *id, enum kind kind, const char 
 }
 
 /* Answers all of @kind and, unless NULL, @name */
-static void answer(enum kind kind, const char *name, int status, const char *text)
+static void answer(enum wait_kind kind, const char *name, int status, const char *text)
 {
 	struct pending **pp = &pending, *p;
 	char copy[128];
@@ -158,7 +158,7 @@ static void answer(enum kind kind, const char *name, int status, const char *tex
 	}
 }
 
-static int count(enum kind kind, const char *name)
+static int count(enum wait_kind kind, const char *name)
 {
 	int n = 0;
 
@@ -167,7 +167,7 @@ static int count(enum kind kind, const char *name)
 	return n;
 }
 
-static bool waits(const struct node *n, enum kind kind, const char *name)
+static bool waits(const struct node *n, enum wait_kind kind, const char *name)
 {
 	for (struct pending *p = pending; p; p = p->next)
 		if (p->l->node == n && p->kind == kind && (!name || !strcmp(p->name, name)))

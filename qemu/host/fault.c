@@ -21,7 +21,7 @@ struct request {
 	struct link *l;			/* NULL: who asked is gone */
 	struct node *n;
 	char id[64];
-	bool until_up;			/* answered when the node's process runs, else when it does not */
+	bool until_up;			/* for the process to run, else for it to be gone */
 	bool qmp;
 };
 
@@ -186,7 +186,8 @@ void fault_request(struct link *l, const char *id, const char *action, int node)
 		node_start(n);
 	} else {
 		n->excused = true;
-		n->restart = r->until_up = !strcmp(action, "reset");
+		n->restart = !strcmp(action, "reset");
+		r->until_up = n->restart;
 		node_kill(n);
 	}
 	fault_poll();

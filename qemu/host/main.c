@@ -178,7 +178,7 @@ static void time_out(void)
 		poll_once(100);
 }
 
-static int verdict(void)
+static int judge(void)
 {
 	bool skipped = false;
 
@@ -270,5 +270,5 @@ int main(int argc, char **argv)
 		printf("switch: %lu frames dropped (a guest did not take them)\n",
 		       switch_dropped());
 	unlink("fault.sock");
-	return verdict();
+	return judge();
 }

@@ -175,7 +175,10 @@ void node_start(struct node *n)
 	n->state = NODE_BOOT;
 	n->boots++;
 	n->verdict = -1;
-	n->excused = n->restart = n->dying = n->paused = false;
+	n->excused = false;
+	n->restart = false;
+	n->dying = false;
+	n->paused = false;
 	say("node%d: %s", n->id, n->boots > 1 ? "boots again" : "boots");
 }
 
@@ -237,7 +240,9 @@ static void send_w(void *arg, const char *error)
 
 void node_dump_blocked(struct node *n)
 {
+	static const char json[] =
+		"{\"execute\":\"chardev-send-break\",\"arguments\":{\"id\":\"console\"}}";
+
 	if (n->pid && !n->paused)
-		qmp_send(n, "{\"execute\":\"chardev-send-break\",\"arguments\":{\"id\":\"console\"}}",
-			 send_w, n);
+		qmp_send(n, json, send_w, n);
 }
