@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * RMAI core: the objects of a node, and who may call what.
+ *
+ * Lock order (outer first):
+ *
+ *   inode->i_rwsem
+ *     mmap_lock / VMA lock
+ *       rmai_inode.home_sem
+ *         folio lock
+ *           rmai_fetch.lock, rmai_peer.lock, xarray locks (softirq safe)
+ *   rmai_inode.open_mutex, rmai_region.lock: held over calls to peers, never
+ *   taken under any of the locks above but i_rwsem.
+ *
+ * Nothing waits for the network under mmap_lock, a VMA lock, a page table lock
+ * or i_mmap_rwsem. A folio of a replica is locked while its data is on the way;
+ * the peer that is awaited needs no lock of ours to send it.
+ */
+#ifndef _RMAI_INTERNAL_H
+#define _RMAI_INTERNAL_H
+
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/hashtable.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pagemap.h>
+#include <linux/rmai.h>
+#include <linux/rwsem.h>
+#include <linux/scatterlist.h>
+#include <linux/semaphore.h>
+#include <linux/xarray.h>
+#include <uapi/linux/rmai.h>
+
+#include "config.h"
+#include "space.h"
+#include "stats.h"
+#include "vmr.h"
+#include "wire.h"
+
+#define RMAI_ALL_SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define RMAI_SEALED	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+struct rmai_peer;
+
+/**
+ * struct rmai_cluster - one node's membership in a cluster
+ *
+ * A kernel has one that the administrator configured, and one more for each
+ * peer of transport "loop".
+ *
+ * @cfg: configuration; the fields that may change online are read with READ_ONCE
+ * @self: this node's id
+ * @epoch: this node's incarnation
+ * @xprt: endpoint
+ * @peers: configured nodes by id - 1, NULL for none and for @self
+ * @sb: rmaifs super block; its inodes are the regions this node knows
+ * @mnt: internal mount, which keeps @sb
+ * @rx_wq: decodes what comes in; nothing on it blocks
+ * @serve_wq: handlers of requests; they may call other nodes
+ * @fetch_wq: transfers that could not be finished at once
+ * @names_lock: guards @names and @names_by_cookie
+ * @names: names that hash to this node, by name
+ * @names_by_cookie: the same in readdir order
+ * @next_cookie: for xa_alloc_cyclic
+ * @regions: regions owned by this node, by id
+ * @next_id: of the next region
+ * @made: creations of late, so that a repeated CREATE is known
+ * @space: this node's slice of the window
+ * @pool_used: home pages
+ * @users: regions open on this node
+ * @freeing: regions that some node has still to be told to drop
+ * @stopping: going offline
+ * @links_lock: guards @links
+ * @links: connections in any state
+ * @links_wait: for @links to become empty
+ * @list: in rmai_clusters
+ */
+struct rmai_cluster {
+	struct rmai_config	cfg;
+	u16			self;
+	u64			epoch;
+	struct rmai_xprt	*xprt;
+	struct rmai_peer	*peers[RMAI_WIRE_NODES];
+	struct super_block	*sb;
+	struct vfsmount		*mnt;
+	struct workqueue_struct	*rx_wq;
+	struct workqueue_struct	*serve_wq;
+	struct workqueue_struct	*fetch_wq;
+	struct mutex		names_lock;
+	DECLARE_HASHTABLE(names, 10);
+	struct xarray		names_by_cookie;
+	u32			next_cookie;
+	struct xarray		regions;
+	atomic64_t		next_id;
+	struct mutex		made_lock;
+	struct {
+		u64		token;
+		u64		id;
+	} made[256];
+	unsigned int		made_next;
+	struct rmai_space	space;
+	atomic64_t		pool_used;
+	atomic_t		users;
+	atomic_t		freeing;
+	bool			stopping;
+	spinlock_t		links_lock;
+	struct list_head	links;
+	wait_queue_head_t	links_wait;
+	struct list_head	list;
+};
+
+/**
+ * enum rmai_peer_state - of a connection to a peer
+ * @RMAI_PEER_DOWN: none
+ * @RMAI_PEER_CONNECTING: being made, or its HELLO not yet answered
+ * @RMAI_PEER_REFUSED: the last HELLO was refused; tried again later
+ * @RMAI_PEER_UP: calls are served
+ */
+enum rmai_peer_state {
+	RMAI_PEER_DOWN,
+	RMAI_PEER_CONNECTING,
+	RMAI_PEER_REFUSED,
+	RMAI_PEER_UP,
+};
+
+/**
+ * struct rmai_link - the core's side of a connection
+ * @ref: references; the last one frees
+ * @users: threads inside calls of the transport; the link is torn down at 0
+ * @rc: whose
+ * @conn: transport's side, valid while @users may be got
+ * @peer: known once the HELLO has been checked, else NULL
+ * @dead: no new users
+ * @idle: completed when @users is 0
+ * @has_conn: completed when @conn is set
+ * @kill_work: tears down; also the timeout of the HELLO of an incoming one
+ * @opened: jiffies when the connection came up
+ * @node: in rc->links
+ */
+struct rmai_link {
+	refcount_t		ref;
+	atomic_t		users;
+	struct rmai_cluster	*rc;
+	struct rmai_conn	*conn;
+	struct rmai_peer	*peer;
+	bool			dead;
+	struct completion	idle;
+	struct completion	has_conn;
+	struct delayed_work	kill_work;
+	unsigned long		opened;
+	struct list_head	node;
+};
+
+/**
+ * struct rmai_peer - another node
+ * @rc: whose peer
+ * @id: node id
+ * @lock: guards the fields down to @last_error; softirq safe
+ * @state: enum rmai_peer_state
+ * @link: the connection, also while it is being made
+ * @epoch: incarnation last seen, 0: never
+ * @last_rx: jiffies when something last came
+ * @down_since: jiffies since when it has not been up
+ * @retry_at: jiffies of the next attempt to connect
+ * @key_bytes: most bytes that one of its keys covers
+ * @pool_total, @pool_used: what it said last, bytes
+ * @was_up: it has been up since this node went online
+ * @last_error: why it is not up
+ * @calls: requests in flight by xid
+ * @next_xid: for xa_alloc_cyclic
+ * @slots: bounds the requests in flight
+ * @wait: for @state
+ * @tick: connects, pings, notices silence
+ * @ping_work: sends a ping
+ * @ping_out: a ping has not been answered yet
+ */
+struct rmai_peer {
+	struct rmai_cluster	*rc;
+	u16			id;
+	spinlock_t		lock;
+	enum rmai_peer_state	state;
+	struct rmai_link	*link;
+	u64			epoch;
+	unsigned long		last_rx;
+	unsigned long		down_since;
+	unsigned long		retry_at;
+	u32			key_bytes;
+	u64			pool_total;
+	u64			pool_used;
+	bool			was_up;
+	char			last_error[96];
+	struct xarray		calls;
+	u32			next_xid;
+	struct semaphore	slots;
+	wait_queue_head_t	wait;
+	struct delayed_work	tick;
+	struct work_struct	ping_work;
+	atomic_t		ping_out;
+};
+
+/**
+ * struct rmai_region - what the owner knows of a region
+ * @id: identity
+ * @rcu: for freeing
+ * @ref: references
+ * @lock: guards the rest; held over calls to homes
+ * @attr: attributes
+ * @openers: nodes that have it open, by id - 1
+ * @knowers: nodes that were told of it and may have cached something
+ * @gone: being freed
+ * @rc: for @free_work
+ * @free_work: tells nodes to drop what they have of it
+ */
+struct rmai_region {
+	u64			id;
+	struct rcu_head		rcu;
+	refcount_t		ref;
+	struct mutex		lock;
+	struct rmai_wire_attr	attr;
+	DECLARE_BITMAP(openers, RMAI_WIRE_NODES);
+	DECLARE_BITMAP(knowers, RMAI_WIRE_NODES);
+	bool			gone;
+	struct rmai_cluster	*rc;
+	struct delayed_work	free_work;
+};
+
+/**
+ * struct rmai_inode - a region as this node sees it: file, replica cache, store
+ * @vfs: the inode; its page cache holds replicas and homed pages alike
+ * @rc: whose
+ * @id: region
+ * @geom: geometry; fixed once the region has data. @geom.size may lag i_size
+ * @attr: attributes last heard from the owner; guarded by @attr_lock
+ * @attr_time: jiffies of it
+ * @sealed: F_SEAL_WRITE|GROW|SHRINK are set: immutable
+ * @size_dirty: i_size is ahead of what the owner knows
+ * @lost: a node that it lived on has rebooted
+ * @freed: the owner has freed it
+ * @open_mutex: serialises telling the owner of first open and last close
+ * @opens: open files on this node
+ * @told_open: the owner knows
+ * @counted_open: in rc->users
+ * @close_work: tells the owner of the last close
+ * @fetches: transfers by VMR index: under way, or failed of late
+ * @keys: peers' keys by key number (struct rmai_wire_key)
+ * @home_sem: write: pages are dropped, or frozen; read: pages are made. Never held
+ *	over a wait for the network
+ * @frozen: no more stores
+ * @flags: RMAI_HOME_HELD
+ * @stores: WRITEs of peers under way
+ * @home_pages: pages stored here
+ * @mrs: keys given to peers, by key number (struct rmai_mr)
+ * @mrs_lock: guards @mrs
+ * @stat: RMAI_IOC_STAT
+ */
+struct rmai_inode {
+	struct inode		vfs;
+	struct rmai_cluster	*rc;
+	u64			id;
+	struct rmai_geom	geom;
+	spinlock_t		attr_lock;
+	struct rmai_wire_attr	attr;
+	unsigned long		attr_time;
+	bool			sealed;
+	bool			size_dirty;
+	bool			lost;
+	bool			freed;
+	struct mutex		open_mutex;
+	unsigned int		opens;
+	bool			told_open;
+	bool			counted_open;
+	struct work_struct	close_work;
+	struct xarray		fetches;
+	struct xarray		keys;
+	struct rw_semaphore	home_sem;
+	bool			frozen;
+	unsigned long		flags;
+	atomic_t		stores;
+	atomic64_t		home_pages;
+	struct xarray		mrs;
+	struct mutex		mrs_lock;
+	struct {
+		atomic64_t	fault_major;
+		atomic64_t	fault_minor;
+		atomic64_t	fetch_vmrs;
+		atomic64_t	fetch_bytes;
+		atomic64_t	fetch_errors;
+		atomic64_t	rdma_reads;
+		atomic64_t	fault_wait_ns;
+	} stat;
+};
+
+/* rmai_inode.flags: a reference to the inode is held because bytes are stored here */
+#define RMAI_HOME_HELD	0
+
+static inline struct rmai_inode *RMAI_I(const struct inode *inode)
+{
+	return container_of(inode, struct rmai_inode, vfs);
+}
+
+static inline u16 rmai_id_owner(u64 id)
+{
+	return id >> 56;
+}
+
+/* Is this region's byte @off stored on this node? */
+bool rmai_is_home(const struct rmai_inode *ri, u64 off);
+
+/* cluster.c */
+struct rmai_cluster *rmai_cluster_get_main(void);
+int rmai_memory_nodes(struct rmai_cluster *rc, u16 *ids);
+extern const struct rmai_xprt_events rmai_xprt_events;
+
+/* loop.c */
+int rmai_loop_init(void);
+void rmai_loop_addr(u16 id, struct sockaddr_storage *addr);
+
+/* peer.c */
+int rmai_peers_start(struct rmai_cluster *rc);
+void rmai_peers_stop(struct rmai_cluster *rc);
+void rmai_peers_free(struct rmai_cluster *rc);
+struct rmai_link *rmai_peer_link_get(struct rmai_peer *peer);
+bool rmai_link_enter(struct rmai_link *link);
+void rmai_link_put(struct rmai_link *link);
+void rmai_hello_fill(struct rmai_cluster *rc, struct rmai_msg_hello *h);
+void rmai_link_kill(struct rmai_link *link, const char *why);
+void rmai_peer_drop(struct rmai_peer *peer, const char *why);
+void rmai_peer_heard(struct rmai_link *link);
+void rmai_peer_established(struct rmai_link *link);
+void rmai_peer_hello(struct rmai_link *link, const struct rmai_msg *req,
+		     struct rmai_msg *rep);
+void rmai_peer_hello_reply(struct rmai_link *link, const struct rmai_msg *rep);
+int rmai_peer_wait_up(struct rmai_peer *peer, unsigned long deadline);
+
+static inline struct rmai_peer *rmai_peer(struct rmai_cluster *rc, u16 id)
+{
+	return id >= 1 && id <= RMAI_WIRE_NODES ? rc->peers[id - 1] : NULL;
+}
+
+u64 rmai_node_epoch(struct rmai_cluster *rc, u16 id);
+
+/* rpc.c */
+struct rmai_msg *rmai_msg_alloc(gfp_t gfp, u8 type);
+int rmai_call(struct rmai_cluster *rc, u16 node, struct rmai_msg *msg);
+int rmai_send_hello(struct rmai_link *link, u16 dst);
+void rmai_calls_fail(struct rmai_peer *peer, struct rmai_link *link);
+void rmai_rx(struct rmai_recv *recv);
+
+/* serve.c: the handler of each request; -> rpc.c */
+int rmai_serve(struct rmai_cluster *rc, u16 src, struct rmai_msg *req,
+	       struct rmai_msg *rep);
+
+/* names.c */
+u16 rmai_name_node(struct rmai_cluster *rc, const char *name, size_t len);
+int rmai_names_lookup(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
+		      struct rmai_msg_id *out);
+int rmai_names_add(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
+		   u64 id, u64 owner_epoch, bool excl, struct rmai_msg_id *old);
+int rmai_names_remove(struct rmai_cluster *rc, const struct rmai_msg_name *nm);
+int rmai_names_list(struct rmai_cluster *rc, struct rmai_msg_readdir *rd);
+void rmai_names_purge(struct rmai_cluster *rc, u16 owner, u64 epoch);
+void rmai_names_destroy(struct rmai_cluster *rc);
+
+/* owner.c */
+int rmai_owner_create(struct rmai_cluster *rc, u16 src,
+		      const struct rmai_msg_name *nm, struct rmai_wire_attr *out);
+int rmai_owner_getattr(struct rmai_cluster *rc, u16 src, u64 id, u64 epoch,
+		       struct rmai_wire_attr *out);
+int rmai_owner_setattr(struct rmai_cluster *rc, u16 src, u8 type,
+		       const struct rmai_msg_setattr *sa, struct rmai_wire_attr *out);
+int rmai_owner_open(struct rmai_cluster *rc, u16 src, u64 id,
+		    struct rmai_wire_attr *out);
+int rmai_owner_close(struct rmai_cluster *rc, u16 src, u64 id);
+int rmai_owner_unref(struct rmai_cluster *rc, u64 id);
+int rmai_owner_attach(struct rmai_cluster *rc, u16 src,
+		      const struct rmai_msg_open *op, struct rmai_wire_attr *out);
+void rmai_owner_node_gone(struct rmai_cluster *rc, u16 node);
+void rmai_owner_destroy(struct rmai_cluster *rc);
+
+/* home.c */
+struct folio *rmai_home_folio(struct rmai_inode *ri, pgoff_t index, u64 end,
+			      gfp_t gfp);
+int rmai_home_keys(struct rmai_cluster *rc, u16 src,
+		   const struct rmai_msg_keys *req,
+		   struct rmai_msg_keys *rep);
+int rmai_home_io(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io,
+		 bool write);
+int rmai_home_trunc(struct rmai_cluster *rc, u16 src,
+		    const struct rmai_msg_setattr *sa);
+int rmai_home_freeze(struct rmai_cluster *rc, u16 src,
+		     const struct rmai_msg_setattr *sa);
+void rmai_home_free(struct rmai_cluster *rc, u16 src, u64 id);
+void rmai_home_free_owned(struct rmai_cluster *rc, u16 owner, u64 epoch);
+
+/* inode.c: regions as inodes */
+struct inode *rmai_iget(struct rmai_cluster *rc, u64 id);
+struct inode *rmai_iget_attr(struct rmai_cluster *rc,
+			     const struct rmai_wire_attr *attr);
+void rmai_inode_update(struct rmai_inode *ri, const struct rmai_wire_attr *attr);
+int rmai_inode_refresh(struct rmai_inode *ri);
+int rmai_inode_setattr(struct rmai_inode *ri, u8 type, u32 mask,
+		       const struct rmai_wire_attr *want);
+int rmai_inode_flush_size(struct rmai_inode *ri);
+int rmai_region_open(struct rmai_inode *ri);
+void rmai_region_opened(struct rmai_inode *ri);
+void rmai_region_close(struct rmai_inode *ri);
+void rmai_inode_close_work(struct work_struct *work);
+bool rmai_node_lost(struct rmai_cluster *rc, u16 id, u64 epoch);
+bool rmai_owner_lost(struct rmai_inode *ri);
+bool rmai_region_lost(struct rmai_inode *ri);
+
+/* super.c, dir.c, file.c, attr.c */
+extern struct file_system_type rmai_fs_type;
+extern const struct inode_operations rmai_dir_iops;
+extern const struct file_operations rmai_dir_fops;
+extern const struct dentry_operations rmai_dentry_ops;
+extern const struct inode_operations rmai_file_iops;
+extern const struct file_operations rmai_file_fops;
+extern const struct address_space_operations rmai_aops;
+struct inode *rmai_attach(struct rmai_cluster *rc, u64 addr, bool write);
+int rmai_mount_internal(struct rmai_cluster *rc);
+int rmai_super_init(void);
+int rmai_create_region(struct rmai_cluster *rc, struct rmai_msg *msg, u16 node,
+		       umode_t mode);
+long rmai_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+struct file *rmai_file_of(struct inode *inode, const char *name, int flags);
+ssize_t rmai_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t rmai_write_iter(struct kiocb *iocb, struct iov_iter *from);
+
+/* mmap.c */
+extern const struct vm_operations_struct rmai_vm_ops;
+int rmai_file_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long rmai_get_unmapped_area(struct file *file, unsigned long addr,
+				     unsigned long len, unsigned long pgoff,
+				     unsigned long flags);
+
+/* fault.c */
+vm_fault_t rmai_fault(struct vm_fault *vmf);
+vm_fault_t rmai_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end);
+
+/* fetch.c */
+struct rmai_fetch;
+struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index,
+				  bool again);
+int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index);
+int rmai_fetch_ahead(struct rmai_inode *ri, u64 off, u64 end);
+int rmai_fetch_failed(struct rmai_fetch *f);
+void rmai_fetch_put(struct rmai_fetch *f);
+void rmai_fetches_destroy(struct rmai_inode *ri);
+struct folio *rmai_replica_folio(struct rmai_inode *ri, pgoff_t index);
+unsigned int rmai_folio_order(pgoff_t index, pgoff_t end, unsigned int max);
+
+#endif /* _RMAI_INTERNAL_H */

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests and replies between nodes.
+ *
+ * A caller waits killably, until its request is answered or the node counts as
+ * lost (loss_tmo_ms); when the connection breaks before that it sends the
+ * request again over the next one, for every request is idempotent. A caller
+ * that is killed leaves its call behind, which keeps its slot until it is
+ * answered or the connection ends: so a peer never gets more than
+ * RMAI_MAX_REQS at once.
+ */
+#define pr_fmt(fmt) "rmai: " fmt
+
+#include <linux/slab.h>
+
+#include "internal.h"
+#include <trace/events/rmai.h>
+
+/**
+ * struct rmai_call_state - a request in flight
+ * @ref: the caller's and the table's
+ * @done: answered, or the connection has ended
+ * @err: -ENOTCONN for the latter
+ * @link: connection it went out on, only to be compared
+ * @msg: request, then reply
+ */
+struct rmai_call_state {
+	refcount_t		ref;
+	struct completion	done;
+	int			err;
+	const struct rmai_link	*link;
+	struct rmai_msg		msg;
+};
+
+/* A request on its way to its handler */
+struct rmai_request {
+	struct work_struct	work;
+	struct rmai_link	*link;
+	struct rmai_msg		msg;
+};
+
+/**
+ * rmai_msg_alloc() - a zeroed message
+ * @gfp: flags
+ * @type: enum rmai_msg_type
+ *
+ * Return: to be freed with kfree(), or NULL.
+ */
+struct rmai_msg *rmai_msg_alloc(gfp_t gfp, u8 type)
+{
+	struct rmai_msg *msg = kzalloc(sizeof(*msg), gfp);
+
+	if (msg)
+		msg->type = type;
+	return msg;
+}
+
+static void rmai_call_put(struct rmai_call_state *call)
+{
+	if (refcount_dec_and_test(&call->ref))
+		kfree(call);
+}
+
+static int rmai_send(struct rmai_link *link, struct rmai_msg *msg)
+{
+	void *buf;
+	int len, err;
+
+	msg->src = link->rc->self;
+	msg->epoch = link->rc->epoch;
+	buf = kmalloc(RMAI_WIRE_MAX, GFP_NOFS);
+	if (!buf)
+		return -ENOMEM;
+	len = rmai_wire_encode(msg, buf);
+	if (WARN_ON_ONCE(len < 0)) {
+		err = len;
+	} else {
+		trace_rmai_msg_send(msg);
+		err = link->conn->xprt->ops->send(link->conn, buf, len);
+		if (!err)
+			rmai_count(msgs_sent, 1);
+	}
+	kfree(buf);
+	return err;
+}
+
+/**
+ * rmai_send_hello() - introduce this node to a peer that was connected to
+ * @link: connection, in use by the caller
+ * @dst: whom it should be
+ *
+ * Return: 0 or a negative errno.
+ */
+int rmai_send_hello(struct rmai_link *link, u16 dst)
+{
+	struct rmai_msg *msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_HELLO);
+	int err;
+
+	if (!msg)
+		return -ENOMEM;
+	msg->dst = dst;
+	rmai_hello_fill(link->rc, &msg->hello);
+	err = rmai_send(link, msg);
+	kfree(msg);
+	return err;
+}
+
+/* The table's reference to a call has ended, and with it its slot */
+static void rmai_call_end(struct rmai_peer *peer, struct rmai_call_state *call)
+{
+	complete(&call->done);
+	rmai_call_put(call);
+	up(&peer->slots);
+}
+
+/**
+ * rmai_calls_fail() - a connection has ended: so have its calls
+ * @peer: the peer
+ * @link: the connection
+ */
+void rmai_calls_fail(struct rmai_peer *peer, struct rmai_link *link)
+{
+	struct rmai_call_state *call;
+	unsigned long xid;
+
+	xa_lock_irq(&peer->calls);
+	xa_for_each(&peer->calls, xid, call) {
+		if (call->link != link)
+			continue;
+		__xa_erase(&peer->calls, xid);
+		call->err = -ENOTCONN;
+		rmai_call_end(peer, call);
+	}
+	xa_unlock_irq(&peer->calls);
+}
+
+/* One attempt. -ENOTCONN: again; otherwise what to tell the caller */
+static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
+			  unsigned long deadline)
+{
+	struct rmai_call_state *call;
+	struct rmai_link *link;
+	u32 xid;
+	long left;
+	int err;
+
+	link = rmai_peer_link_get(peer);
+	if (!link)
+		return -ENOTCONN;
+	err = -ENOMEM;
+	call = kmalloc(sizeof(*call), GFP_NOFS);
+	if (!call)
+		goto put_link;
+	refcount_set(&call->ref, 1);
+	init_completion(&call->done);
+	call->err = 0;
+	call->link = link;
+	call->msg = *msg;
+	call->msg.dst = peer->id;
+	call->msg.dst_epoch = READ_ONCE(peer->epoch);
+
+	/* Slots come back with replies, or when the connection ends */
+	err = down_killable(&peer->slots);
+	if (err)
+		goto put_call;
+	refcount_inc(&call->ref);
+	err = xa_alloc_cyclic_irq(&peer->calls, &xid, call, xa_limit_32b,
+				  &peer->next_xid, GFP_NOFS);
+	if (err < 0) {
+		up(&peer->slots);
+		rmai_call_put(call);
+		goto put_call;
+	}
+	call->msg.xid = xid;
+	/*
+	 * If the link dies from here on, rmai_calls_fail() ends the call: the
+	 * link cannot go before it is put. But it may have been called already.
+	 */
+	err = READ_ONCE(link->dead) ? -ENOTCONN : rmai_send(link, &call->msg);
+	if (err) {
+		if (xa_erase_irq(&peer->calls, xid))
+			rmai_call_end(peer, call);
+		if (err != -ENOMEM)
+			rmai_link_kill(link, "send failed");
+		goto put_call;
+	}
+	if (READ_ONCE(link->dead) && xa_erase_irq(&peer->calls, xid)) {
+		call->err = -ENOTCONN;
+		rmai_call_end(peer, call);
+	}
+	rmai_link_put(link);
+
+	left = max_t(long, deadline - jiffies, 1);
+	left = wait_for_completion_killable_timeout(&call->done, left);
+	if (left < 0)
+		err = -EINTR;
+	else if (!left)
+		err = -EHOSTDOWN;
+	else
+		err = call->err;
+	if (!err)
+		*msg = call->msg;
+	rmai_call_put(call);
+	return err;
+
+put_call:
+	rmai_call_put(call);
+put_link:
+	rmai_link_put(link);
+	return err;
+}
+
+/* A call to this node itself */
+static int rmai_call_self(struct rmai_cluster *rc, struct rmai_msg *msg)
+{
+	struct rmai_msg *rep = rmai_msg_alloc(GFP_KERNEL, msg->type);
+	int err;
+
+	if (!rep)
+		return -ENOMEM;
+	err = rmai_serve(rc, rc->self, msg, rep);
+	if (!err)
+		*msg = *rep;
+	kfree(rep);
+	return err;
+}
+
+/**
+ * rmai_call() - ask a node, wait for the answer
+ * @rc: membership
+ * @node: whom; may be this node
+ * @msg: request (type and body); on success the reply
+ *
+ * Context: may sleep; killable. No lock that a handler needs is held.
+ * Return: 0; the handler's errno; -EHOSTDOWN when the node could not be had within
+ * loss_tmo_ms, -EINTR after a fatal signal, -ENOMEM.
+ */
+int rmai_call(struct rmai_cluster *rc, u16 node, struct rmai_msg *msg)
+{
+	struct rmai_peer *peer = rmai_peer(rc, node);
+	unsigned long deadline, tmo;
+	int err;
+
+	if (node == rc->self)
+		return rmai_call_self(rc, msg);
+	if (!peer)
+		return -EHOSTDOWN;
+	tmo = msecs_to_jiffies(READ_ONCE(rmai_config.loss_tmo_ms));
+	deadline = jiffies + tmo;
+	if (msg->type == RMAI_MSG_PING && READ_ONCE(peer->state) != RMAI_PEER_UP)
+		return -EHOSTDOWN;
+	/* A node that has been away that long already is lost: say so at once */
+	if (READ_ONCE(peer->state) != RMAI_PEER_UP &&
+	    time_after(jiffies, READ_ONCE(peer->down_since) + tmo))
+		return -EHOSTDOWN;
+	do {
+		err = rmai_peer_wait_up(peer, deadline);
+		if (!err)
+			err = rmai_call_once(peer, msg, deadline);
+		if (err == -ENOTCONN && fatal_signal_pending(current))
+			err = -EINTR;
+	} while (err == -ENOTCONN);
+	if (err)
+		return err;
+	return msg->status;
+}
+
+/* Receiving */
+
+static void rmai_reply_in(struct rmai_link *link, struct rmai_msg *msg)
+{
+	struct rmai_peer *peer = READ_ONCE(link->peer);
+	struct rmai_call_state *call;
+
+	if (!peer)
+		return;
+	xa_lock_irq(&peer->calls);
+	call = xa_load(&peer->calls, msg->xid);
+	if (call && call->link == link && call->msg.type == msg->type)
+		__xa_erase(&peer->calls, msg->xid);
+	else
+		call = NULL;
+	xa_unlock_irq(&peer->calls);
+	if (!call) {
+		pr_warn_ratelimited("node %u: node %u answered what was not asked: %s\n",
+				    link->rc->self, peer->id,
+				    rmai_msg_name(msg->type));
+		rmai_link_kill(link, "answered what was not asked");
+		return;
+	}
+	call->msg = *msg;
+	rmai_call_end(peer, call);
+}
+
+static void rmai_request_work(struct work_struct *work)
+{
+	struct rmai_request *rq = container_of(work, struct rmai_request, work);
+	struct rmai_link *link = rq->link;
+	struct rmai_cluster *rc = link->rc;
+	struct rmai_msg *rep = NULL;
+	int err = -ENOTCONN;
+
+	if (rq->msg.type == RMAI_MSG_HELLO && (rq->msg.flags & RMAI_MSG_F_REPLY)) {
+		rmai_peer_hello_reply(link, &rq->msg);
+		err = 0;
+		goto out;
+	}
+	rep = rmai_msg_alloc(GFP_KERNEL, rq->msg.type);
+	if (!rep)
+		goto out;
+	if (rq->msg.type == RMAI_MSG_HELLO)
+		rmai_peer_hello(link, &rq->msg, rep);
+	else
+		rep->status = rmai_serve(rc, rq->msg.src, &rq->msg, rep);
+	rep->type = rq->msg.type;
+	rep->flags = RMAI_MSG_F_REPLY;
+	rep->dst = rq->msg.src;
+	rep->dst_epoch = rq->msg.epoch;
+	rep->xid = rq->msg.xid;
+	err = rmai_send(link, rep);
+out:
+	/* A request that gets no answer would wait for one for ever */
+	if (err)
+		rmai_link_kill(link, "a reply could not be sent");
+	kfree(rep);
+	kfree(rq);
+	rmai_link_put(link);
+}
+
+/* Is this message from whom the connection belongs to, and meant for us? */
+static const char *rmai_rx_check(struct rmai_link *link, const struct rmai_msg *msg)
+{
+	struct rmai_cluster *rc = link->rc;
+	struct rmai_peer *peer = READ_ONCE(link->peer);
+
+	if (msg->type == RMAI_MSG_HELLO) {
+		bool reply = msg->flags & RMAI_MSG_F_REPLY;
+
+		/* One HELLO a connection, from the side that connected */
+		if (reply == link->conn->incoming ||
+		    (peer && READ_ONCE(peer->state) == RMAI_PEER_UP &&
+		     READ_ONCE(peer->link) == link))
+			return "a HELLO out of place";
+		return NULL;
+	}
+	if (!peer || READ_ONCE(peer->link) != link)
+		return READ_ONCE(link->dead) ? "late" : "no HELLO before it";
+	if (msg->src != peer->id || msg->epoch != READ_ONCE(peer->epoch))
+		return "not from the node that said HELLO";
+	if (msg->dst != rc->self || msg->dst_epoch != rc->epoch)
+		return "meant for another node";
+	if (READ_ONCE(peer->state) != RMAI_PEER_UP) {
+		if (!link->conn->incoming)
+			return "no answer to HELLO before it";
+		rmai_peer_established(link);
+	}
+	return NULL;
+}
+
+static void rmai_rx_work(struct work_struct *work)
+{
+	struct rmai_recv *recv = container_of(work, struct rmai_recv, work);
+	struct rmai_link *link = recv->conn->priv;
+	const struct rmai_transport_ops *ops = recv->conn->xprt->ops;
+	struct rmai_request *rq;
+	const char *why;
+	int err;
+
+	rq = kmalloc(sizeof(*rq), GFP_NOFS);
+	err = rq ? rmai_wire_decode(recv->buf, recv->len, &rq->msg) : -ENOMEM;
+	ops->recv_done(recv);
+	rmai_count(msgs_received, 1);
+	if (err) {
+		why = err == -ENOMEM ? "out of memory" :
+		      err == -EPROTONOSUPPORT ? "another version of the protocol" :
+		      "not a message";
+		goto bad;
+	}
+	trace_rmai_msg_recv(&rq->msg);
+	why = rmai_rx_check(link, &rq->msg);
+	if (why)
+		goto bad;
+	rmai_peer_heard(link);
+	if ((rq->msg.flags & RMAI_MSG_F_REPLY) && rq->msg.type != RMAI_MSG_HELLO) {
+		rmai_reply_in(link, &rq->msg);
+		kfree(rq);
+		rmai_link_put(link);
+		return;
+	}
+	rq->link = link;
+	INIT_WORK(&rq->work, rmai_request_work);
+	queue_work(link->rc->serve_wq, &rq->work);
+	return;
+bad:
+	if (!READ_ONCE(link->dead)) {
+		rmai_count(msgs_bad, 1);
+		pr_warn_ratelimited("node %u: dropped %pISpc: %s\n",
+				    link->rc->self, &link->conn->addr, why);
+	}
+	rmai_link_kill(link, why);
+	kfree(rq);
+	rmai_link_put(link);
+}
+
+/**
+ * rmai_rx() - upcall: a message has come
+ * @recv: the message, lent
+ *
+ * Context: any.
+ */
+void rmai_rx(struct rmai_recv *recv)
+{
+	struct rmai_link *link = recv->conn->priv;
+
+	if (!link || !rmai_link_enter(link)) {
+		recv->conn->xprt->ops->recv_done(recv);
+		return;
+	}
+	INIT_WORK(&recv->work, rmai_rx_work);
+	queue_work(link->rc->rx_wq, &recv->work);
+}
