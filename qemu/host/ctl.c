@@ -124,7 +124,8 @@ void ctl_forget(struct link *l)
 	}
 }
 
-static void wait_for(struct link *l, const char *id, enum wait_kind kind, const char *name, int want)
+static void wait_for(struct link *l, const char *id, enum wait_kind kind, const char *name,
+		     int want)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 

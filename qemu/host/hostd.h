@@ -5,7 +5,7 @@
  * One process, one poll loop. main.c has the loop, options and the verdict;
  * node.c starts and reaps guests; ctl.c speaks with what runs inside them (one
  * line per request, one per answer); fault.c kills, pauses and cuts; switch.c
- * moves Ethernet frames when there is no bridge.
+ * moves Ethernet frames when there is no bridge; attach.c is a terminal for a console.
  */
 #ifndef HOSTD_H
 #define HOSTD_H
@@ -121,6 +121,9 @@ void fault_forget(struct link *l);
 void fault_poll(void);			/* answer what has taken effect */
 void fault_listen(void);
 int fault_client(const char *dir, const char *action, const char *node);
+
+/* attach.c */
+int attach(const char *path);
 
 /* switch.c */
 struct swport *switch_port(int fd);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * hostd [options] DIR: run the guests whose QEMU command lines are in
- * DIR/node<N>.args and judge them. hostd --fault DIR ACTION NODE: see fault.c.
+ * DIR/node<N>.args and judge them. hostd --fault DIR ACTION NODE: see fault.c;
+ * hostd --attach SOCKET: see attach.c.
  *
  * Exit status: 0 every script succeeded, 4 one skipped and none failed, 1 else.
  */
@@ -199,6 +200,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "nodes", 1, NULL, 'n' }, { "on", 1, NULL, 'k' }, { "timeout", 1, NULL, 't' },
 		{ "tap", 0, NULL, 'T' }, { "verbose", 0, NULL, 'v' }, { "fault", 0, NULL, 'f' },
+		{ "attach", 1, NULL, 'a' },
 		{ }
 	};
 	bool client = false;
@@ -225,6 +227,8 @@ int main(int argc, char **argv)
 		case 'f':
 			client = true;
 			break;
+		case 'a':
+			return attach(optarg);
 		default:
 			return 2;
 		}

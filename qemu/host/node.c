@@ -117,14 +117,14 @@ void node_start(struct node *n)
 	ARG("chardev=qmp,mode=control");
 
 	ARG("-device");
-	ARG("virtio-serial-pci,max_ports=%d", NR_CTL + 2);
+	ARG("virtio-serial-pci,id=ctl,max_ports=%d", NR_CTL + 2);
 	for (int i = 0; i < NR_CTL; i++) {
 		fd = channel(&fds[nr]);
 		n->ctl[i] = link_new(fd, n, i, ctl_line);
 		ARG("-chardev");
 		ARG("socket,id=ctl%d,fd=%d", i, fds[nr++]);
 		ARG("-device");
-		ARG("virtserialport,chardev=ctl%d,name=rmai.ctl.%d", i, i);
+		ARG("virtserialport,bus=ctl.0,chardev=ctl%d,name=rmai.ctl.%d", i, i);
 	}
 
 	ARG("-netdev");
