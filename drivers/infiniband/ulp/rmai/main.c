@@ -59,11 +59,8 @@ void rmai_rdma_xprt_put(struct rmai_rdma_xprt *xprt)
 	kref_put(&xprt->ref, rmai_rdma_xprt_release);
 }
 
-/*
- * End all that uses the device. In whatever order ->close() and the device's
- * removal come, the second finds nothing left.
- */
-static void rmai_rdma_xprt_down(struct rmai_rdma_xprt *xprt, int err)
+/* No new connections, and the end of those that there are */
+static void rmai_rdma_xprt_stop(struct rmai_rdma_xprt *xprt, int err)
 {
 	struct rmai_rdma_conn *conn;
 
@@ -78,8 +75,17 @@ static void rmai_rdma_xprt_down(struct rmai_rdma_xprt *xprt, int err)
 	list_for_each_entry(conn, &xprt->conns, node)
 		rmai_rdma_conn_kill(conn, err);
 	spin_unlock_irq(&xprt->lock);
-	wait_event(xprt->idle, list_empty_careful(&xprt->conns));
+}
 
+/*
+ * Let go of the device. In whatever order ->close() and the device's removal
+ * come, the second finds nothing left.
+ */
+static void rmai_rdma_xprt_end(struct rmai_rdma_xprt *xprt)
+{
+	lockdep_assert_held(&rmai_rdma_mutex);
+
+	wait_event(xprt->idle, list_empty_careful(&xprt->conns));
 	down_write(&xprt->dev_sem);
 	if (xprt->pd) {
 		rmai_rdma_mrs_end(xprt);
@@ -87,6 +93,34 @@ static void rmai_rdma_xprt_down(struct rmai_rdma_xprt *xprt, int err)
 		xprt->pd = NULL;
 	}
 	up_write(&xprt->dev_sem);
+}
+
+/* May ->close() return? Only what the core never saw may linger. */
+static bool rmai_rdma_xprt_settled(struct rmai_rdma_xprt *xprt)
+{
+	struct rmai_rdma_conn *conn;
+	bool settled = true;
+
+	spin_lock_irq(&xprt->lock);
+	list_for_each_entry(conn, &xprt->conns, node) {
+		if (conn->was_up)
+			settled = false;
+	}
+	spin_unlock_irq(&xprt->lock);
+	return settled;
+}
+
+static void rmai_rdma_close_work(struct work_struct *work)
+{
+	struct rmai_rdma_xprt *xprt =
+		container_of(work, struct rmai_rdma_xprt, close_work);
+
+	wait_event(xprt->idle, list_empty_careful(&xprt->conns));
+	mutex_lock(&rmai_rdma_mutex);
+	list_del(&xprt->node);
+	rmai_rdma_xprt_end(xprt);
+	mutex_unlock(&rmai_rdma_mutex);
+	rmai_rdma_xprt_put(xprt);
 }
 
 static int rmai_rdma_check_device(const struct ib_device *dev)
@@ -167,14 +201,17 @@ static struct rmai_xprt *rmai_rdma_open(const struct sockaddr_storage *addr,
 	INIT_LIST_HEAD(&xprt->conns);
 	INIT_LIST_HEAD(&xprt->mrs);
 	init_waitqueue_head(&xprt->idle);
+	INIT_WORK(&xprt->close_work, rmai_rdma_close_work);
 
 	/* The mutex keeps the device from going between here and the list */
 	mutex_lock(&rmai_rdma_mutex);
 	ret = rmai_rdma_listen(xprt, addr);
 	if (!ret)
 		list_add_tail(&xprt->node, &rmai_rdma_xprts);
-	else
-		rmai_rdma_xprt_down(xprt, ret);
+	if (ret) {
+		rmai_rdma_xprt_stop(xprt, ret);
+		rmai_rdma_xprt_end(xprt);
+	}
 	mutex_unlock(&rmai_rdma_mutex);
 	if (ret) {
 		rmai_rdma_xprt_put(xprt);
@@ -183,15 +220,24 @@ static struct rmai_xprt *rmai_rdma_open(const struct sockaddr_storage *addr,
 	return &xprt->xprt;
 }
 
+/*
+ * A connect that was given up may be inside the device driver for a minute yet
+ * (software iWARP connects its TCP socket synchronously). The protection domain
+ * must stay for it, but the core need not wait.
+ */
 static void rmai_rdma_close(struct rmai_xprt *rx)
 {
 	struct rmai_rdma_xprt *xprt = to_rdma_xprt(rx);
 
 	mutex_lock(&rmai_rdma_mutex);
-	list_del(&xprt->node);
-	rmai_rdma_xprt_down(xprt, -ECONNRESET);
+	rmai_rdma_xprt_stop(xprt, -ECONNRESET);
+	wait_event(xprt->idle, rmai_rdma_xprt_settled(xprt));
 	mutex_unlock(&rmai_rdma_mutex);
-	rmai_rdma_xprt_put(xprt);
+
+	if (list_empty_careful(&xprt->conns))
+		rmai_rdma_close_work(&xprt->close_work);
+	else
+		queue_work(rmai_rdma_wq, &xprt->close_work);
 }
 
 /*
@@ -208,7 +254,8 @@ static void rmai_rdma_remove_device(struct ib_device *dev, void *client_data)
 			continue;
 		pr_warn("%s: device removed, its connections are closed\n",
 			xprt->name);
-		rmai_rdma_xprt_down(xprt, -ENODEV);
+		rmai_rdma_xprt_stop(xprt, -ENODEV);
+		rmai_rdma_xprt_end(xprt);
 	}
 	mutex_unlock(&rmai_rdma_mutex);
 }

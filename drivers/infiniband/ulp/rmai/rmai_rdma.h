@@ -57,7 +57,8 @@
  * @conns: connections that have hardware resources
  * @nr_incoming: how many of them peers have opened
  * @mrs: registrations
- * @idle: woken when @conns becomes empty
+ * @idle: woken when one leaves @conns
+ * @close_work: what ->close() does not wait for
  * @name: device name; outlives the device
  */
 struct rmai_rdma_xprt {
@@ -76,6 +77,7 @@ struct rmai_rdma_xprt {
 	unsigned int		nr_incoming;
 	struct list_head	mrs;
 	wait_queue_head_t	idle;
+	struct work_struct	close_work;
 	char			name[IB_DEVICE_NAME_MAX];
 };
 
