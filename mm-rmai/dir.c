@@ -24,6 +24,9 @@ static struct rmai_msg *rmai_name_msg(u8 type, const struct dentry *dentry)
 {
 	struct rmai_msg *msg;
 
+	/* rmai_lookup() has refused longer ones */
+	if (WARN_ON_ONCE(dentry->d_name.len > RMAI_WIRE_NAME))
+		return NULL;
 	msg = rmai_msg_alloc(GFP_KERNEL, type);
 	if (!msg)
 		return NULL;

@@ -57,7 +57,8 @@ static int rmai_attr_check(const struct rmai_attr *a)
 	    (a->vmr_size < RMAI_VMR_MIN || a->vmr_size > RMAI_VMR_MAX ||
 	     !PAGE_ALIGNED(a->vmr_size)))
 		return -EINVAL;
-	if ((a->mask & RMAI_ATTR_STRIPE) && !PAGE_ALIGNED(a->stripe))
+	if ((a->mask & RMAI_ATTR_STRIPE) &&
+	    (!PAGE_ALIGNED(a->stripe) || a->stripe >= RMAI_WIRE_SIZE_LIMIT))
 		return -EINVAL;
 	if ((a->mask & RMAI_ATTR_ON_LOSS) && a->on_loss > RMAI_ON_LOSS_SIGBUS)
 		return -EINVAL;

@@ -72,9 +72,8 @@ static int rmai_send(struct rmai_link *link, struct rmai_msg *msg)
 	if (!buf)
 		return -ENOMEM;
 	len = rmai_wire_encode(msg, buf);
-	if (WARN_ON_ONCE(len < 0)) {
-		err = len;
-	} else {
+	err = len;
+	if (len >= 0) {
 		trace_rmai_msg_send(msg);
 		err = link->conn->xprt->ops->send(link->conn, buf, len);
 		if (!err)
@@ -180,7 +179,7 @@ static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
 	if (err) {
 		if (xa_erase_irq(&peer->calls, xid))
 			rmai_call_end(peer, call);
-		if (err != -ENOMEM)
+		if (err != -ENOMEM && err != -EINVAL)
 			rmai_link_kill(link, "send failed");
 		goto put_call;
 	}
