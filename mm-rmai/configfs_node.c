@@ -58,7 +58,7 @@ static ssize_t rmai_node_addr_show(struct config_item *item, char *page)
 	if (!cfg->addr.ss_family)
 		return sysfs_emit(page, "\n");
 	if (cfg->addr.ss_family == AF_INET6 && in6->sin6_scope_id)
-		return sysfs_emit(page, "%pIScs\n", &cfg->addr);
+		return sysfs_emit(page, "%pISc%%%u\n", in6, in6->sin6_scope_id);
 	return sysfs_emit(page, "%pISc\n", &cfg->addr);
 }
 
@@ -96,25 +96,32 @@ static int rmai_node_set_addr(struct rmai_node_item *node,
 	return 0;
 }
 
-/* An address that one node, and no other, can have */
-static bool rmai_addr_unicast(const char *val,
-			      const struct sockaddr_storage *addr)
+/* The address of one host, and nothing after it */
+static int rmai_parse_addr(const char *val, struct sockaddr_storage *addr)
 {
-	const struct sockaddr_in *in4 = (const void *)addr;
-	const struct sockaddr_in6 *in6 = (const void *)addr;
+	struct sockaddr_in *in4 = (void *)addr;
+	struct sockaddr_in6 *in6 = (void *)addr;
+	const char *end;
+	__be32 a;
 	int type;
 
-	if (addr->ss_family == AF_INET) {
-		__be32 a = in4->sin_addr.s_addr;
-
-		return !ipv4_is_zeronet(a) && !ipv4_is_multicast(a) &&
-		       !ipv4_is_lbcast(a);
+	if (in4_pton(val, -1, (u8 *)&a, -1, &end)) {
+		if (*end || ipv4_is_zeronet(a) || ipv4_is_multicast(a) ||
+		    ipv4_is_lbcast(a))
+			return -EINVAL;
+		in4->sin_family = AF_INET;
+		in4->sin_addr.s_addr = a;
+		return 0;
 	}
+	if (inet_pton_with_scope(&init_net, AF_INET6, val, NULL, addr))
+		return -EINVAL;
 	type = ipv6_addr_type(&in6->sin6_addr);
 	/* inet_pton_with_scope() passes over the scope of any other address */
 	if (strchr(val, '%') && !(type & IPV6_ADDR_LINKLOCAL))
-		return false;
-	return (type & IPV6_ADDR_UNICAST) && !(type & IPV6_ADDR_MAPPED);
+		return -EINVAL;
+	if (!(type & IPV6_ADDR_UNICAST) || (type & IPV6_ADDR_MAPPED))
+		return -EINVAL;
+	return 0;
 }
 
 static ssize_t rmai_node_addr_store(struct config_item *item,
@@ -128,11 +135,11 @@ static ssize_t rmai_node_addr_store(struct config_item *item,
 	err = rmai_value("addr", page, val);
 	if (err)
 		return err;
-	err = inet_pton_with_scope(&init_net, AF_UNSPEC, val, NULL, &addr);
-	if (err || !rmai_addr_unicast(val, &addr)) {
+	err = rmai_parse_addr(val, &addr);
+	if (err) {
 		pr_warn_ratelimited("node %u: '%s' is not the IPv4 or IPv6 address of a host\n",
 				    node->id, val);
-		return -EINVAL;
+		return err;
 	}
 	guard(mutex)(&rmai_config_lock);
 	err = rmai_frozen("addr");
