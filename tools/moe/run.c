@@ -17,10 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <linux/rmai.h>
-
 #include "model.h"
 #include "report.h"
+
+/* All that this program knows of RMAI, for headers that do not yet */
+#ifndef MAP_RMAI
+#define MAP_RMAI	0x800000
+#endif
 
 #define PROMPT_MAX	1048576
 
