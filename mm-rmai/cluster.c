@@ -21,7 +21,7 @@ static DEFINE_MUTEX(rmai_transports_lock);
 
 /* The configured one first, then those of loop peers; under rmai_config_lock */
 static LIST_HEAD(rmai_clusters);
-static struct rmai_cluster *rmai_main;
+static struct rmai_cluster __rcu *rmai_main;
 
 /**
  * rmai_transport_register() - make a transport available
@@ -91,9 +91,31 @@ int rmai_memory_nodes(struct rmai_cluster *rc, u16 *ids)
 	return n;
 }
 
+/**
+ * rmai_cluster_get_main() - the membership that the administrator configured
+ *
+ * Return: to be put with rmai_cluster_put(), and online until then; NULL when
+ * offline.
+ */
 struct rmai_cluster *rmai_cluster_get_main(void)
 {
-	return READ_ONCE(rmai_main);
+	struct rmai_cluster *rc;
+
+	rcu_read_lock();
+	rc = rcu_dereference(rmai_main);
+	if (rc)
+		atomic_inc(&rc->users);
+	rcu_read_unlock();
+	return rc;
+}
+
+/**
+ * rmai_cluster_put() - done with it
+ * @rc: from rmai_cluster_get_main()
+ */
+void rmai_cluster_put(struct rmai_cluster *rc)
+{
+	atomic_dec(&rc->users);
 }
 
 u64 rmai_cluster_epoch(struct rmai_cluster *rc)
@@ -103,7 +125,7 @@ u64 rmai_cluster_epoch(struct rmai_cluster *rc)
 
 bool rmai_node_is_online(void)
 {
-	return READ_ONCE(rmai_main);
+	return rcu_access_pointer(rmai_main);
 }
 
 static void rmai_cluster_destroy(struct rmai_cluster *rc)
@@ -292,7 +314,7 @@ int rmai_node_online(const struct rmai_config *cfg)
 	int err, i;
 
 	lockdep_assert_held(&rmai_config_lock);
-	if (rmai_main)
+	if (rcu_access_pointer(rmai_main))
 		return -EBUSY;
 	err = rmai_config_check(cfg, &loop);
 	if (err)
@@ -316,7 +338,7 @@ int rmai_node_online(const struct rmai_config *cfg)
 		rmai_clusters_destroy();
 		return err;
 	}
-	WRITE_ONCE(rmai_main, rc);
+	rcu_assign_pointer(rmai_main, rc);
 	pr_info("node %u of cluster \"%s\" is online, epoch %llu, %s\n",
 		rc->self, rc->cfg.cluster, rc->epoch, rc->xprt->dev_name);
 	return 0;
@@ -331,23 +353,25 @@ int rmai_node_online(const struct rmai_config *cfg)
  */
 int rmai_node_offline(void)
 {
-	struct rmai_cluster *rc = rmai_main;
+	struct rmai_cluster *rc;
 
 	lockdep_assert_held(&rmai_config_lock);
+	rc = rcu_dereference_protected(rmai_main, true);
 	if (!rc)
 		return 0;
 	/* A last close() may still be on its way to the owner */
 	flush_workqueue(rc->serve_wq);
-	if (atomic_read(&rc->users)) {
-		pr_warn("cannot go offline: %d regions are open or mapped on this node\n",
-			atomic_read(&rc->users));
+	/* Nobody begins to use it from here on */
+	RCU_INIT_POINTER(rmai_main, NULL);
+	synchronize_rcu();
+	if (atomic_read(&rc->users) || atomic_read(&rc->sb->s_active) > 1) {
+		pr_warn("cannot go offline: %d regions are open or mapped on this node%s\n",
+			atomic_read(&rc->users),
+			atomic_read(&rc->sb->s_active) > 1 ?
+			", and rmaifs is mounted" : "");
+		rcu_assign_pointer(rmai_main, rc);
 		return -EBUSY;
 	}
-	if (atomic_read(&rc->sb->s_active) > 1) {
-		pr_warn("cannot go offline: rmaifs is mounted\n");
-		return -EBUSY;
-	}
-	WRITE_ONCE(rmai_main, NULL);
 	rmai_sysfs_offline(rc);
 	rmai_clusters_destroy();
 	pr_info("offline\n");

@@ -368,12 +368,25 @@ CONFIGFS_ATTR(rmai_, pool_bytes);
 
 static struct configfs_subsystem rmai_subsys;
 
+/* Does this kernel store regions, for this node or for one of transport loop? */
+static bool rmai_stores(void)
+{
+	int i;
+
+	for (i = 0; i < RMAI_WIRE_NODES; i++) {
+		const struct rmai_node_config *nc = &rmai_config.nodes[i];
+
+		if ((nc->role & RMAI_ROLE_MEMORY) && nc->id &&
+		    (nc->loop || nc->id == rmai_config.node_id))
+			return true;
+	}
+	return false;
+}
+
 /* A pool, where none was asked for: memory nodes leave a quarter to the system */
 static u64 rmai_choose_pool(void)
 {
-	u16 id = rmai_config.node_id;
-
-	if (!id || !(rmai_config.nodes[id - 1].role & RMAI_ROLE_MEMORY))
+	if (!rmai_stores())
 		return 0;
 	if (rmai_pool_wanted)
 		return rmai_pool_wanted;

@@ -154,7 +154,8 @@ static vm_fault_t rmai_fault_fetch(struct vm_fault *vmf, struct rmai_inode *ri)
 	trace_rmai_fault_wait(ri->id, rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT),
 			      address, ns, err);
 	iput(&ri->vfs);
-	return VM_FAULT_RETRY;
+	/* MAJOR makes the retry after a per-VMA-lock fault a FAULT_FLAG_TRIED one */
+	return VM_FAULT_RETRY | VM_FAULT_MAJOR;
 }
 
 /**

@@ -28,6 +28,7 @@
 #include "internal.h"
 #include <trace/events/rmai.h>
 
+#define RMAI_CHUNK	(2ULL << 20)	/* what a fault waits for, bytes */
 #define RMAI_KEYS_ASKED	64	/* keys in one call: what comes next needs them, too */
 
 /**
@@ -736,6 +737,22 @@ static bool rmai_page_here(struct rmai_inode *ri, pgoff_t index)
 	return here;
 }
 
+/*
+ * Has what a fault waits for arrived? That is a chunk of RMAI_CHUNK bytes, also
+ * where a device needs two keys, and so two READs, for one: so the number of
+ * faults does not depend on the device.
+ */
+static bool rmai_chunk_here(struct rmai_fetch *f, pgoff_t index)
+{
+	u64 off = ((u64)index << PAGE_SHIFT) - f->span.off;
+	u64 first = f->span.off + round_down(off, RMAI_CHUNK);
+	u64 last = min(first + RMAI_CHUNK, f->span.off + f->span.len) - 1;
+
+	return rmai_page_here(f->ri, index) &&
+	       rmai_page_here(f->ri, first >> PAGE_SHIFT) &&
+	       rmai_page_here(f->ri, last >> PAGE_SHIFT);
+}
+
 /**
  * rmai_fetch_wait() - wait for a page of a VMR that is on its way
  * @f: fetch
@@ -756,7 +773,7 @@ int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index)
 			left = HZ;
 		left = wait_event_killable_timeout(f->wait,
 						   smp_load_acquire(&f->done) ||
-						   rmai_page_here(ri, index),
+						   rmai_chunk_here(f, index),
 						   left);
 		if (left < 0)
 			return -EINTR;

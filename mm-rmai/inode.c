@@ -251,7 +251,7 @@ int rmai_region_open(struct rmai_inode *ri)
 /* One more open file; open_mutex is held, the owner knows */
 void rmai_region_opened(struct rmai_inode *ri)
 {
-	ri->opens++;
+	atomic_inc(&ri->opens);
 	if (!ri->counted_open) {
 		ri->counted_open = true;
 		atomic_inc(&ri->rc->users);
@@ -267,12 +267,8 @@ void rmai_region_opened(struct rmai_inode *ri)
  */
 void rmai_region_close(struct rmai_inode *ri)
 {
-	bool last;
-
-	mutex_lock(&ri->open_mutex);
-	last = !--ri->opens;
-	mutex_unlock(&ri->open_mutex);
-	if (!last)
+	/* Not under open_mutex: an open() may hold it while the owner is away */
+	if (!atomic_dec_and_test(&ri->opens))
 		return;
 	ihold(&ri->vfs);
 	if (!queue_work(ri->rc->serve_wq, &ri->close_work))
@@ -288,7 +284,7 @@ void rmai_inode_close_work(struct work_struct *work)
 	int err = 0;
 
 	mutex_lock(&ri->open_mutex);
-	last = !ri->opens;
+	last = !atomic_read(&ri->opens);
 	if (last && ri->told_open) {
 		rmai_inode_flush_size(ri);
 		err = -ENOMEM;

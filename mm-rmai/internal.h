@@ -68,7 +68,7 @@ struct rmai_peer;
  * @made: creations of late, so that a repeated CREATE is known
  * @space: this node's slice of the window
  * @pool_used: home pages
- * @users: regions open on this node
+ * @users: regions open on this node, and threads that begin to use it
  * @freeing: regions that some node has still to be told to drop
  * @stopping: going offline
  * @links_lock: guards @links
@@ -267,7 +267,7 @@ struct rmai_inode {
 	bool			lost;
 	bool			freed;
 	struct mutex		open_mutex;
-	unsigned int		opens;
+	atomic_t		opens;
 	bool			told_open;
 	bool			counted_open;
 	struct work_struct	close_work;
@@ -309,6 +309,7 @@ bool rmai_is_home(const struct rmai_inode *ri, u64 off);
 
 /* cluster.c */
 struct rmai_cluster *rmai_cluster_get_main(void);
+void rmai_cluster_put(struct rmai_cluster *rc);
 int rmai_memory_nodes(struct rmai_cluster *rc, u16 *ids);
 extern const struct rmai_xprt_events rmai_xprt_events;
 

@@ -275,7 +275,8 @@ ssize_t rmai_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	if (iocb->ki_flags & IOCB_DIRECT)
 		return -EINVAL;
-	inode_lock(inode);
+	if (down_write_killable(&inode->i_rwsem))
+		return -EINTR;
 	if (iocb->ki_flags & IOCB_APPEND) {
 		n = rmai_inode_refresh(ri);
 		if (n)

@@ -145,7 +145,7 @@ static int rmai_mmap_named(struct file *file, unsigned long len,
 		return 0;	/* do_mmap() has the errno for these */
 	if (flags & MAP_RMAI) {
 		if ((flags & MAP_TYPE) != MAP_SHARED_VALIDATE ||
-		    (flags & (MAP_HUGE_MASK << MAP_HUGE_SHIFT)))
+		    (flags & ((unsigned long)MAP_HUGE_MASK << MAP_HUGE_SHIFT)))
 			return -EINVAL;
 	}
 	if (!READ_ONCE(ri->sealed)) {
@@ -217,7 +217,7 @@ static int rmai_mmap_anon(struct file **filep, unsigned long addr,
 {
 	unsigned int log2 = (flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
 	u64 vmr_size = log2 ? 1ULL << log2 : RMAI_VMR_DEFAULT;
-	struct rmai_cluster *rc = rmai_cluster_get_main();
+	struct rmai_cluster *rc;
 	struct rmai_inode *ri;
 	struct inode *inode;
 	struct file *file;
@@ -228,20 +228,22 @@ static int rmai_mmap_anon(struct file **filep, unsigned long addr,
 		return -EINVAL;
 	if (vmr_size < RMAI_VMR_MIN || vmr_size > RMAI_VMR_MAX)
 		return -EINVAL;
+	/* The region, once open, keeps the node online */
+	rc = rmai_cluster_get_main();
 	if (!rc)
 		return -ENODEV;
 	if (flags & MAP_FIXED_NOREPLACE) {
 		inode = rmai_attach(rc, addr, prot & PROT_WRITE);
-		if (IS_ERR(inode))
-			return PTR_ERR(inode);
-		off = addr - RMAI_I(inode)->attr.addr;
+		if (!IS_ERR(inode))
+			off = addr - RMAI_I(inode)->attr.addr;
 	} else if (flags & MAP_FIXED) {
-		return -EINVAL;
+		inode = ERR_PTR(-EINVAL);
 	} else {
 		inode = rmai_anon_create(rc, len, vmr_size);
-		if (IS_ERR(inode))
-			return PTR_ERR(inode);
 	}
+	rmai_cluster_put(rc);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
 	ri = RMAI_I(inode);
 	file = ERR_PTR(-EINVAL);
 	if (PAGE_ALIGNED(off) && off + PAGE_ALIGN(len) <= ri->attr.length)

@@ -119,6 +119,11 @@ static struct rmai_link *rmai_link_new(struct rmai_cluster *rc,
 	init_completion(&link->has_conn);
 	INIT_DELAYED_WORK(&link->kill_work, rmai_link_kill_work);
 	spin_lock(&rc->links_lock);
+	if (READ_ONCE(rc->stopping)) {
+		spin_unlock(&rc->links_lock);
+		kfree(link);
+		return NULL;
+	}
 	list_add_tail(&link->node, &rc->links);
 	spin_unlock(&rc->links_lock);
 	return link;
@@ -459,8 +464,9 @@ static int rmai_ev_accept(struct rmai_conn *conn)
 	struct rmai_cluster *rc = conn->xprt->context;
 	struct rmai_link *link;
 
-	if (READ_ONCE(rc->stopping))
-		return -ESHUTDOWN;
+	/* Too early: still going online. The peer tries again */
+	if (!READ_ONCE(rc->xprt))
+		return -EAGAIN;
 	link = rmai_link_new(rc, NULL);
 	if (!link)
 		return -ENOMEM;

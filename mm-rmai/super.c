@@ -34,7 +34,7 @@ static struct inode *rmai_alloc_inode(struct super_block *sb)
 	ri->size_dirty = false;
 	ri->lost = false;
 	ri->freed = false;
-	ri->opens = 0;
+	atomic_set(&ri->opens, 0);
 	ri->told_open = false;
 	ri->counted_open = false;
 	ri->frozen = false;
@@ -165,20 +165,19 @@ static int rmai_get_tree(struct fs_context *fc)
 	int err;
 
 	/* Only rmai_mount_internal() names its membership itself */
-	if (!fc->s_fs_info) {
-		rc = rmai_cluster_get_main();
-		if (!rc)
-			goto offline;
-		fc->s_fs_info = rc;
+	if (fc->s_fs_info)
+		return get_tree_keyed(fc, rmai_fill_super, fc->s_fs_info);
+
+	rc = rmai_cluster_get_main();
+	if (!rc) {
+		errorf(fc, "rmai: this node is offline: see rmaictl join");
+		return -ENODEV;
 	}
-	rc = fc->s_fs_info;
 	err = get_tree_keyed(fc, rmai_fill_super, rc);
 	if (!err && opts->mode)
 		d_inode(fc->root)->i_mode = S_IFDIR | opts->mode;
+	rmai_cluster_put(rc);
 	return err;
-offline:
-	errorf(fc, "rmai: this node is offline: see rmaictl join");
-	return -ENODEV;
 }
 
 static void rmai_free_fc(struct fs_context *fc)
