@@ -89,6 +89,9 @@ static int rmai_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	int err;
 
 	err = setattr_prepare(idmap, dentry, iattr);
+	/* The owner must know what there is to be cut off */
+	if (!err && (iattr->ia_valid & ATTR_SIZE))
+		err = rmai_inode_flush_size(ri);
 	if (err)
 		return err;
 	want = kzalloc(sizeof(*want), GFP_KERNEL);
@@ -113,7 +116,6 @@ static int rmai_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (iattr->ia_valid & ATTR_SIZE) {
 		want->size = iattr->ia_size;
 		mask |= RMAI_SET_SIZE;
-		WRITE_ONCE(ri->size_dirty, false);
 	}
 	if (mask)
 		err = rmai_inode_setattr(ri, RMAI_MSG_SETATTR, mask, want);
