@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * region: what the tests of clusters do to regions, as commands for scripts.
+ * See usage(). Patterns are those of rmai_test.h: a byte tells its offset, and a seed.
+ */
+#include <getopt.h>
+
+#include "rmai_test.h"
+
+#define die(...)							\
+	do {								\
+		fprintf(stderr, "region: " __VA_ARGS__);		\
+		fputc('\n', stderr);					\
+		exit(1);						\
+	} while (0)
+
+static void usage(void)
+{
+	fputs("usage: region COMMAND ...\n"
+	      "  create PATH [vmr=N] [stripe=N] [nodes=ID,ID...] [on_loss=block|sigbus]\n"
+	      "  fill PATH SIZE SEED     write a pattern\n"
+	      "  seal PATH\n"
+	      "  attr PATH               attributes, \"name=value\" lines\n"
+	      "  read PATH SEED          check the pattern through read(2)\n"
+	      "  map PATH SEED [from=N] [len=N] [step=N] [cold]\n"
+	      "                          check it through a mapping at the symmetric address;\n"
+	      "                          step: a byte each so many; cold: drop replicas first\n"
+	      "  loop PATH SEED SECONDS  map, drop, map ... until then; says how often\n"
+	      "  anon SIZE SEED LOG2 FILE  make, fill and seal an anonymous region, write its\n"
+	      "                          address to FILE, end when stdin does\n"
+	      "  attach ADDR SIZE SEED   map it by its address, and check\n"
+	      "  cycle COUNT PREFIX SIZE VMR  create, fill, seal, map, check, unmap, unlink\n"
+	      "  try CALL...             what errno: mmap-anon SIZE, creat PATH, ...\n"
+	      "Sizes may end in K, M or G. A byte that is wrong: status 3, and where.\n"
+	      "An error: status 1; SIGBUS: status 7; how long it took is printed for all.\n",
+	      stderr);
+	exit(2);
+}
+
+static uint64_t num(const char *s)
+{
+	char *end;
+	uint64_t n = strtoull(s, &end, 0);
+
+	switch (*end) {
+	case 'G':
+		n <<= 10;
+		/* fall through */
+	case 'M':
+		n <<= 10;
+		/* fall through */
+	case 'K':
+		n <<= 10;
+		end++;
+	}
+	if (end == s || *end)
+		die("%s: not a number", s);
+	return n;
+}
+
+/* The value of an argument "name=value", or NULL */
+static const char *opt(char **argv, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *argv; argv++) {
+		if (!strncmp(*argv, name, len) && (*argv)[len] == '=')
+			return *argv + len + 1;
+		if (!strcmp(*argv, name))
+			return "";
+	}
+	return NULL;
+}
+
+static double started;
+
+static void took(void)
+{
+	printf("seconds=%.3f\n", rmai_now() - started);
+	fflush(stdout);
+}
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	char buf[128];
+	int n;
+
+	(void)sig;
+	(void)context;
+	n = snprintf(buf, sizeof(buf), "sigbus=%p\nseconds=%.3f\n", info->si_addr,
+		     rmai_now() - started);
+	if (write(1, buf, n) != n)
+		_exit(1);
+	_exit(7);
+}
+
+static int open_region(const char *path, int flags)
+{
+	int fd = open(path, flags, 0600);
+
+	if (fd < 0)
+		die("%s: %m", path);
+	return fd;
+}
+
+static int cmd_create(char **argv)
+{
+	struct rmai_attr attr = {};
+	int fd = open_region(argv[0], O_RDWR | O_CREAT | O_EXCL);
+	const char *v;
+
+	if ((v = opt(argv, "vmr"))) {
+		attr.mask |= RMAI_ATTR_VMR_SIZE;
+		attr.vmr_size = num(v);
+	}
+	if ((v = opt(argv, "stripe"))) {
+		attr.mask |= RMAI_ATTR_STRIPE;
+		attr.stripe = num(v);
+	}
+	if ((v = opt(argv, "on_loss"))) {
+		attr.mask |= RMAI_ATTR_ON_LOSS;
+		attr.on_loss = !strcmp(v, "block") ? RMAI_ON_LOSS_BLOCK : RMAI_ON_LOSS_SIGBUS;
+	}
+	for (v = opt(argv, "nodes"); v && *v; v += strcspn(v, ","), v += *v == ',') {
+		attr.mask |= RMAI_ATTR_LAYOUT;
+		attr.nodes[attr.nr_nodes++] = atoi(v);
+	}
+	if (ioctl(fd, RMAI_IOC_SETATTR, &attr)) {
+		int err = errno;
+
+		unlink(argv[0]);
+		errno = err;
+		die("%s: SETATTR: %m", argv[0]);
+	}
+	close(fd);
+	return 0;
+}
+
+static int cmd_fill(char **argv)
+{
+	int fd = open_region(argv[0], O_RDWR | O_CREAT);
+
+	if (rmai_write_pattern(fd, 0, num(argv[1]), num(argv[2])))
+		die("%s: write: %m", argv[0]);
+	if (close(fd))
+		die("%s: close: %m", argv[0]);
+	return 0;
+}
+
+static int cmd_seal(char **argv)
+{
+	int fd = open_region(argv[0], O_RDWR);
+
+	if (rmai_seal(fd))
+		die("%s: seal: %m", argv[0]);
+	return 0;
+}
+
+static int cmd_attr(char **argv)
+{
+	int fd = open_region(argv[0], O_RDONLY);
+	struct rmai_attr a;
+	unsigned int i;
+
+	if (rmai_getattr(fd, &a))
+		die("%s: GETATTR: %m", argv[0]);
+	printf("region_id=%#llx\naddr=%#llx\nlength=%llu\nsize=%llu\nvmr_size=%llu\n",
+	       a.region_id, a.addr, a.length, a.size, a.vmr_size);
+	printf("stripe=%llu\nowner=%u\nseals=%u\non_loss=%u\nflags=%u\nnodes=", a.stripe,
+	       a.owner, a.seals, a.on_loss, a.flags);
+	for (i = 0; i < a.nr_nodes; i++)
+		printf("%s%u", i ? "," : "", a.nodes[i]);
+	putchar('\n');
+	return 0;
+}
+
+static void is_wrong(const char *how, uint64_t off)
+{
+	printf("wrong=%llu\n", (unsigned long long)off);
+	fprintf(stderr, "region: %s: the byte at %llu is wrong\n", how,
+		(unsigned long long)off);
+	exit(3);
+}
+
+static int cmd_read(char **argv)
+{
+	int fd = open_region(argv[0], O_RDONLY);
+	size_t bufsize = 1 << 20;
+	uint8_t *buf = malloc(bufsize);
+	uint64_t off = 0, seed = num(argv[1]);
+	ssize_t n, bad;
+
+	while ((n = read(fd, buf, bufsize)) > 0) {
+		bad = rmai_wrong(buf, n, off, seed);
+		if (bad >= 0)
+			is_wrong(argv[0], off + bad);
+		off += n;
+	}
+	if (n < 0)
+		die("%s: read: %m", argv[0]);
+	printf("bytes=%llu\n", (unsigned long long)off);
+	return 0;
+}
+
+/* Check a mapping: all of it, or a byte each @step bytes */
+static void check(const char *how, const uint8_t *p, uint64_t len, uint64_t off, uint64_t seed,
+		  uint64_t step)
+{
+	ssize_t bad;
+	uint64_t i;
+
+	if (!step) {
+		bad = rmai_wrong(p, len, off, seed);
+		if (bad >= 0)
+			is_wrong(how, off + bad);
+		return;
+	}
+	for (i = 0; i < len; i += step)
+		if (p[i] != rmai_byte(off + i, seed))
+			is_wrong(how, off + i);
+}
+
+static int cmd_map(char **argv)
+{
+	long long vmrs = rmai_stat("fetch_vmrs"), bytes = rmai_stat("fetch_bytes");
+	long major, minor, major2, minor2;
+	uint64_t from = 0, len, step = 0;
+	struct rmai_attr a;
+	const char *v;
+	uint8_t *p;
+	int fd;
+
+	fd = open_region(argv[0], O_RDONLY);
+	if (opt(argv, "cold") && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		die("%s: fadvise", argv[0]);
+	if (rmai_getattr(fd, &a))
+		die("%s: GETATTR: %m", argv[0]);
+	if ((v = opt(argv, "from")))
+		from = num(v);
+	len = a.size - from;
+	if ((v = opt(argv, "len")))
+		len = num(v);
+	if ((v = opt(argv, "step")))
+		step = num(v);
+	p = mmap(NULL, len, PROT_READ, RMAI_FLAGS, fd, from);
+	if (p == MAP_FAILED)
+		die("%s: mmap: %m", argv[0]);
+	if (a.addr && (uintptr_t)p != a.addr + from)
+		die("%s: mapped at %p, not at %#llx", argv[0], p, a.addr + from);
+	/* The first use of a function faults, too */
+	(void)rmai_now();
+	rmai_faults(&major, &minor);
+	check(argv[0], p, len, from, num(argv[1]), step);
+	rmai_faults(&major2, &minor2);
+	printf("addr=%p\nbytes=%llu\nmajor=%ld\nminor=%ld\nfetch_vmrs=%lld\nfetch_bytes=%lld\n", p,
+	       (unsigned long long)len, major2 - major, minor2 - minor,
+	       rmai_stat("fetch_vmrs") - vmrs, rmai_stat("fetch_bytes") - bytes);
+	return 0;
+}
+
+static int cmd_loop(char **argv)
+{
+	double end = rmai_now() + atof(argv[2]), worst = 0;
+	int fd = open_region(argv[0], O_RDONLY), n = 0;
+	struct rmai_attr a;
+	uint8_t *p;
+
+	if (rmai_getattr(fd, &a))
+		die("%s: GETATTR: %m", argv[0]);
+	while (rmai_now() < end) {
+		double begin = rmai_now();
+
+		p = mmap(NULL, a.size, PROT_READ, RMAI_FLAGS, fd, 0);
+		if (p == MAP_FAILED)
+			die("%s: mmap: %m", argv[0]);
+		check(argv[0], p, a.size, 0, num(argv[1]), 0);
+		munmap(p, a.size);
+		if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+			die("%s: fadvise", argv[0]);
+		if (rmai_now() - begin > worst)
+			worst = rmai_now() - begin;
+		n++;
+	}
+	printf("rounds=%d\nworst=%.3f\n", n, worst);
+	return 0;
+}
+
+static int cmd_anon(char **argv)
+{
+	int dir = open_region(rmai_mnt(), O_RDONLY | O_DIRECTORY), fd, flags;
+	struct rmai_open_addr oa = { .flags = O_RDWR };
+	uint64_t size = num(argv[0]);
+	char tmp[PATH_MAX], c;
+	uint8_t *p;
+	FILE *f;
+
+	flags = RMAI_FLAGS | MAP_ANONYMOUS | atoi(argv[2]) << MAP_HUGE_SHIFT;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (p == MAP_FAILED)
+		die("mmap: %m");
+	rmai_fill(p, size, 0, num(argv[1]));
+	/* A file descriptor keeps it while it is not mapped: writable, it cannot be sealed */
+	oa.addr = (uintptr_t)p;
+	fd = ioctl(dir, RMAI_IOC_OPEN_ADDR, &oa);
+	if (fd < 0)
+		die("OPEN_ADDR: %m");
+	munmap(p, size);
+	if (rmai_seal(fd))
+		die("seal: %m");
+	if (mmap(p, size, PROT_READ, RMAI_FLAGS | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != p)
+		die("attach: %m");
+	if (rmai_wrong(p, size, 0, num(argv[1])) >= 0)
+		is_wrong("anonymous", rmai_wrong(p, size, 0, num(argv[1])));
+	snprintf(tmp, sizeof(tmp), "%s.tmp", argv[3]);
+	f = fopen(tmp, "w");
+	if (!f || fprintf(f, "%p\n", p) < 0 || fclose(f) || rename(tmp, argv[3]))
+		die("%s: %m", argv[3]);
+	while (read(0, &c, 1) > 0)
+		;
+	return 0;
+}
+
+static int cmd_attach(char **argv)
+{
+	void *addr = (void *)num(argv[0]), *p;
+	uint64_t size = num(argv[1]);
+
+	p = mmap(addr, size, PROT_READ, RMAI_FLAGS | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (p == MAP_FAILED)
+		die("%p: %m", addr);
+	printf("addr=%p\n", p);
+	check("attached", p, size, 0, num(argv[2]), 0);
+	return 0;
+}
+
+static int cmd_cycle(char **argv)
+{
+	uint64_t size = num(argv[2]), vmr = num(argv[3]);
+	int count = atoi(argv[0]), i;
+
+	for (i = 0; i < count; i++) {
+		struct rmai_spec spec = { .vmr_size = vmr };
+		char name[64];
+		uint8_t *p;
+		int fd;
+
+		snprintf(name, sizeof(name), "%s-%d", argv[1], i);
+		fd = rmai_sealed(name, &spec, size, i);
+		if (fd < 0)
+			die("cycle %d: create: %m", i);
+		p = mmap(NULL, size, PROT_READ, RMAI_FLAGS, fd, 0);
+		if (p == MAP_FAILED)
+			die("cycle %d: mmap: %m", i);
+		check(name, p, size, 0, i, 0);
+		munmap(p, size);
+		/* Before the last close, or after it */
+		if (i % 2)
+			close(fd);
+		if (unlink(rmai_path(name)))
+			die("cycle %d: unlink: %m", i);
+		if (i % 2 == 0)
+			close(fd);
+	}
+	printf("cycles=%d\n", i);
+	return 0;
+}
+
+static int cmd_try(char **argv)
+{
+	long ret = -1;
+
+	if (!strcmp(argv[0], "mmap-anon"))
+		ret = (long)mmap(NULL, num(argv[1]), PROT_READ | PROT_WRITE,
+				 RMAI_FLAGS | MAP_ANONYMOUS, -1, 0);
+	else if (!strcmp(argv[0], "creat"))
+		ret = open(argv[1], O_RDWR | O_CREAT, 0600);
+	else if (!strcmp(argv[0], "open"))
+		ret = open(argv[1], O_RDONLY);
+	else
+		usage();
+	printf("%s\n", ret == -1 ? strerrorname_np(errno) : "OK");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int nr_args;
+	int (*run)(char **argv);
+} commands[] = {
+	{ "create", 1, cmd_create }, { "fill", 3, cmd_fill }, { "seal", 1, cmd_seal },
+	{ "attr", 1, cmd_attr }, { "read", 2, cmd_read }, { "map", 2, cmd_map },
+	{ "loop", 3, cmd_loop }, { "anon", 4, cmd_anon }, { "attach", 3, cmd_attach },
+	{ "cycle", 4, cmd_cycle }, { "try", 2, cmd_try },
+};
+
+int main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	unsigned int i;
+	int ret;
+
+	if (argc < 2)
+		usage();
+	sigaction(SIGBUS, &sa, NULL);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, argv[1]))
+			continue;
+		if (argc - 2 < commands[i].nr_args)
+			usage();
+		started = rmai_now();
+		ret = commands[i].run(argv + 2);
+		if (strcmp(argv[1], "try") && strcmp(argv[1], "attr"))
+			took();
+		return ret;
+	}
+	usage();
+}

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# single.sh [PROGRAM...]: the tests that need one machine. Unless rmaifs is mounted
+# at /rmai already, a cluster of three nodes is made inside of this kernel, by
+# transport loop:
+#
+#	node 1 (this one)   memory,compute
+#	node 2, 3 (loop)    memory
+#
+# and taken down at the end, when nothing may be left of it.
+# shellcheck source=lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+[ $# -gt 0 ] || set -- rmai_fs rmai_seal rmai_attr rmai_mmap rmai_fault rmai_leak
+[ "$(id -u)" = 0 ] || skip_all "must be root"
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+[ -d $cfg ] || skip_all "this kernel has no CONFIG_RMAI, or no configfs is mounted"
+[ -x "$bin/$1" ] || { echo "Bail out! $bin/$1 is not built"; exit 1; }
+
+set_to() { echo "$2" >"$cfg/$1" || { echo "cannot set $1 to $2"; return 1; }; }
+set_up() {
+	local id
+	for id in 1 2 3; do mkdir "$cfg/nodes/$id" || return; done
+	set_to nodes/1/role memory,compute && set_to nodes/2/role memory &&
+		set_to nodes/2/transport loop && set_to nodes/3/role memory &&
+		set_to nodes/3/transport loop && set_to node_id 1 || return
+	set_to pool_bytes 96M && set_to online 1 || return
+	within 20 peer_is 2 up && within 20 peer_is 3 up || return
+	mkdir -p /rmai && mount -t rmaifs rmai /rmai
+}
+busy() { ! set_to "$@" 2>/dev/null; }
+
+ours=
+if ! grep -q ' rmaifs ' /proc/mounts; then
+	if [ "$(cat $cfg/online)" = 1 ]; then skip_all "online, but rmaifs is not mounted"; fi
+	check "offline there is no rmaifs" fails "offline|No such device|ENODEV" mount -t rmaifs rmai /mnt
+	check "nor an anonymous region" test "$(region try mmap-anon 1M)" = ENODEV
+	check "a cluster inside one kernel" set_up || exit 1
+	ours=1
+fi
+for program; do
+	say "$program"
+	# Its own KTAP lines count
+	"$bin/$program" 2>&1
+	rc=$?
+	if [ $rc = 0 ] || [ $rc = 4 ]; then continue; fi
+	bad=$((bad + 1))
+done
+if [ -n "$ours" ]; then
+	within 20 gauges_are_0
+	check "nothing is left of what was made" gauges_are_0
+	touch /rmai/held && exec 5<>/rmai/held
+	check "not offline with rmaifs in use" busy online 0
+	exec 5>&-
+	check "not offline with rmaifs mounted" busy online 0
+	check "a node is not removed while online" fails "busy" rmdir $cfg/nodes/3
+	check "umount" umount /rmai
+	check "offline" set_to online 0
+	within 20 gauges_are_0
+	check "and all that was stored is gone" gauges_are_0
+	check "online again" set_to online 1
+	check "mount again" mount -t rmaifs rmai /rmai
+	check "it is empty" test -z "$(ls /rmai)"
+	check "umount again" umount /rmai
+	check "offline again" set_to online 0
+	check "nodes are removed" rmdir $cfg/nodes/1 $cfg/nodes/2 $cfg/nodes/3
+fi
