@@ -7,7 +7,8 @@
  * ones have: how often an expert is used follows a power law of its rank, about.
  * That is done by a direction of the residual stream (+1 and -1 at random) which
  * every embedding has in common, and of which each router row has as much as the
- * logarithm of its expert's share asks for.
+ * logarithm of its expert's share asks for. All else that reads the stream is
+ * blind to it.
  *
  * A tensor's elements depend on the seed and its name alone.
  */
@@ -189,8 +190,8 @@ static void put_tensor(struct gen *g, enum moe_tensor which, unsigned int layer,
 			along = 1;
 		else if (which == MOE_GATE)
 			along = -g->skew * moe_log(rank[r]) * 2 / c->dim;
-		else if (which == MOE_LM_HEAD)
-			/* or some tokens would win always */
+		else if (which != MOE_O && which != MOE_W2)
+			/* for routers only: else some tokens would win always */
 			along = -moe_dot(row, g->common, cols) / c->dim;
 		for (i = 0; along != 0 && i < cols; i++)
 			row[i] += along * g->common[i];
