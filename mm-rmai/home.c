@@ -506,7 +506,7 @@ int rmai_home_io(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io,
 	down_read(&ri->home_sem);
 	err = READ_ONCE(ri->freed) ? -ESTALE :
 	      write && READ_ONCE(ri->frozen) ? -EPERM : 0;
-	while (!err && index < end) {
+	while (!err && pos < io->off + io->len) {
 		u64 stop = io->off + io->len;
 		struct folio *folio;
 
