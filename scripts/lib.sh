@@ -95,12 +95,22 @@ patch_files() {
 	[ $# = 0 ] || sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$@" | sort -u
 }
 
+# lock_tree -s|-x: the tree is not to change (builds), or ours alone (prepare); file
+# descriptor 9 holds it until the script ends
+lock_tree() {
+	mkdir -p "$(dirname "$RMAI_TREE")"
+	exec 9>"$RMAI_TREE.lock"
+	flock -n "$1" 9 && return
+	echo "${0##*/}: waiting for what goes on in $RMAI_TREE" >&2
+	flock "$1" 9
+}
+
 # kmake DIR ARG...: make in the prepared tree with its objects in DIR. The same
 # variables everywhere: another value of any would build everything anew.
 kmake() {
 	local dir=$1
 	shift
-	CCACHE_DIR=$RMAI_CACHE/ccache CCACHE_BASEDIR=$RMAI_CACHE \
+	CCACHE_DIR=$RMAI_CACHE/ccache CCACHE_BASEDIR=${RMAI_BASEDIR-$RMAI_CACHE} \
 		nice -n 5 make -C "$RMAI_TREE" O="$dir" CC="ccache gcc" KBUILD_BUILD_TIMESTAMP=@1 \
 		KBUILD_BUILD_USER=rmai KBUILD_BUILD_HOST=rmai -j"${JOBS:-$(nproc)}" "$@"
 }

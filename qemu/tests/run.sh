@@ -49,11 +49,11 @@ second() {	# a run in a directory that is in use
 	wait $!
 }
 interrupt() {	# no guest survives the run
-	run intr -- wait &
+	"$top/qemu/run" --no-cluster --kernel "$kernel" --out "$out/intr" "$guest" wait &
 	until [ -e "$out/intr/started-1" ]; do sleep 0.3; kill -0 $! || return 1; done
 	kill -TERM $!
 	wait $! && return 1
-	! grep -lsz "$out/intr" /proc/[0-9]*/cmdline | grep -v "/$$/"
+	! pgrep -af "$out/intr/.run/conf"
 }
 as_user() {
 	local home
