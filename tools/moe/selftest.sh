@@ -431,7 +431,6 @@ builds_agree() {
 }
 
 have_sanitizers() {
-	[ -x "$OUT/san/moe-run" ] && return
 	echo 'int main(void) { return 0; }' >"$tmp/probe.c"
 	if ! ${CC:-cc} -fsanitize=address,undefined -o "$tmp/probe" "$tmp/probe.c" 2>/dev/null; then
 		msg="the compiler has no sanitizers"
