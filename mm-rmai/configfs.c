@@ -119,15 +119,6 @@ static int rmai_parse_bytes(const char *name, char *val, u64 *bytes)
 
 /* Numbers that may change at any time; readers use READ_ONCE() */
 
-static bool rmai_beat_valid(unsigned int heartbeat_ms, unsigned int dead_ms)
-{
-	if (dead_ms > heartbeat_ms)
-		return true;
-	pr_warn_ratelimited("dead_ms (%u) must be more than heartbeat_ms (%u), or live peers would be given up\n",
-			    dead_ms, heartbeat_ms);
-	return false;
-}
-
 static int rmai_parse_ms(const char *name, const char *page, unsigned int min,
 			 unsigned int *ms)
 {
@@ -146,35 +137,53 @@ static int rmai_parse_ms(const char *name, const char *page, unsigned int min,
 	return err;
 }
 
-#define RMAI_MS_ATTR(_name, _min, _valid)				\
+static ssize_t rmai_ms_store(const char *name, unsigned int *field,
+			     unsigned int min, const char *page, size_t len)
+{
+	unsigned int ms, beat, dead;
+	int err;
+
+	err = rmai_parse_ms(name, page, min, &ms);
+	if (err)
+		return err;
+	guard(mutex)(&rmai_config_lock);
+	beat = field == &rmai_config.heartbeat_ms ? ms : rmai_config.heartbeat_ms;
+	dead = field == &rmai_config.dead_ms ? ms : rmai_config.dead_ms;
+	if (dead <= beat) {
+		pr_warn_ratelimited("dead_ms (%u) must be more than heartbeat_ms (%u), or live peers would be given up\n",
+				    dead, beat);
+		return -EINVAL;
+	}
+	WRITE_ONCE(*field, ms);
+	return len;
+}
+
+#define RMAI_MS_OPS(_name, _min)					\
+static unsigned int *rmai_##_name##_field(void)				\
+{									\
+	return &rmai_config._name;					\
+}									\
+									\
 static ssize_t rmai_##_name##_show(struct config_item *item, char *page) \
 {									\
-	return sysfs_emit(page, "%u\n", READ_ONCE(rmai_config._name));	\
+	return sysfs_emit(page, "%u\n",					\
+			  READ_ONCE(*rmai_##_name##_field()));		\
 }									\
 									\
 static ssize_t rmai_##_name##_store(struct config_item *item,		\
 				    const char *page, size_t len)	\
 {									\
-	unsigned int ms;						\
-	int err;							\
-									\
-	err = rmai_parse_ms(#_name, page, _min, &ms);			\
-	if (err)							\
-		return err;						\
-	guard(mutex)(&rmai_config_lock);				\
-	if (!(_valid))							\
-		return -EINVAL;						\
-	WRITE_ONCE(rmai_config._name, ms);				\
-	return len;							\
-}									\
-CONFIGFS_ATTR(rmai_, _name)
+	return rmai_ms_store(#_name, rmai_##_name##_field(), _min, page, len); \
+}
 
-RMAI_MS_ATTR(loss_tmo_ms, 1, true);
-RMAI_MS_ATTR(heartbeat_ms, RMAI_MIN_BEAT_MS,
-	     rmai_beat_valid(ms, rmai_config.dead_ms));
-RMAI_MS_ATTR(dead_ms, RMAI_MIN_BEAT_MS,
-	     rmai_beat_valid(rmai_config.heartbeat_ms, ms));
-RMAI_MS_ATTR(quarantine_ms, 0, true);
+RMAI_MS_OPS(loss_tmo_ms, 1)
+CONFIGFS_ATTR(rmai_, loss_tmo_ms);
+RMAI_MS_OPS(heartbeat_ms, RMAI_MIN_BEAT_MS)
+CONFIGFS_ATTR(rmai_, heartbeat_ms);
+RMAI_MS_OPS(dead_ms, RMAI_MIN_BEAT_MS)
+CONFIGFS_ATTR(rmai_, dead_ms);
+RMAI_MS_OPS(quarantine_ms, 0)
+CONFIGFS_ATTR(rmai_, quarantine_ms);
 
 static const char * const rmai_on_loss_names[] = {
 	[RMAI_ON_LOSS_BLOCK]	= "block",

@@ -72,7 +72,7 @@ int rmai_counters(const char *sysfs, struct rmai_counter **list)
 		if (!more)
 			goto fail;
 		c = more;
-		strcpy(c[nr].name, de->d_name);
+		snprintf(c[nr].name, sizeof(c[nr].name), "%.31s", de->d_name);
 		if (counter_file(sysfs, de->d_name, &c[nr].value))
 			goto fail;
 		nr++;

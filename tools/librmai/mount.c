@@ -75,11 +75,7 @@ static int take(const char *dir, void *arg)
 
 	if (f->err != ENOENT && !usual)
 		return 0;
-	f->err = 0;
-	if (strlen(dir) < f->size)
-		strcpy(f->dir, dir);
-	else
-		f->err = ERANGE;
+	f->err = (size_t)snprintf(f->dir, f->size, "%s", dir) < f->size ? 0 : ERANGE;
 	return usual;
 }
 

@@ -17,8 +17,8 @@ int rmai_parse_size(const char *s, uint64_t *bytes)
 {
 	unsigned long long n;
 	unsigned int shift = 0;
-	long double frac = 0;
 	const char *unit;
+	double frac = 0;
 	char *end;
 
 	if (!isdigit((unsigned char)*s)) {
@@ -32,13 +32,13 @@ int rmai_parse_size(const char *s, uint64_t *bytes)
 	if (*end == '.' && isdigit((unsigned char)end[1])) {
 		const char *from = end;
 
-		/* Only digits: strtold() would take an exponent, too */
+		/* Only digits: strtod() would take an exponent, too */
 		end += 1 + strspn(end + 1, "0123456789");
 		if (*end == '\0' || strchr("eE", *end)) {
 			errno = EINVAL;
 			return -1;
 		}
-		frac = strtold(from, NULL);
+		frac = strtod(from, NULL);
 	}
 	while (*end == ' ')
 		end++;

@@ -12,6 +12,7 @@
  * that would otherwise show up half way; the kernel has the last word.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
@@ -34,7 +35,8 @@ const struct conf_setting conf_settings[] = {
 	{ "quarantine_ms",	"freed addresses rest this long" },
 	{ NULL, NULL }
 };
-_Static_assert(ARRAY_SIZE(conf_settings) == CONF_SETTINGS, "as declared");
+
+static_assert(ARRAY_SIZE(conf_settings) == CONF_SETTINGS, "as declared");
 
 static char why[512];
 
@@ -87,7 +89,7 @@ const char *conf_set(struct conf *conf, const char *name, const char *value)
 			 (unsigned long long)bytes);
 		return NULL;
 	}
-	strcpy(conf->set[i], value);
+	copy_value(conf->set[i], sizeof(conf->set[i]), value);
 	return NULL;
 }
 
@@ -109,7 +111,7 @@ const char *conf_node_set(struct conf_node *node, const char *name,
 		if (strlen(value) >= sizeof(node->addr) || !is_addr(value))
 			return WRONG("node %d: '%s' is not an IPv4 or IPv6 address",
 				     node->id, value);
-		strcpy(node->addr, value);
+		copy_value(node->addr, sizeof(node->addr), value);
 	} else if (!strcmp(name, "port")) {
 		if (!number(value, 1, 65535, &node->port))
 			return WRONG("node %d: port '%s' is not a number from 1 to 65535",
@@ -121,12 +123,12 @@ const char *conf_node_set(struct conf_node *node, const char *name,
 		    strcmp(value, "memory,compute"))
 			return WRONG("node %d: role '%s' is not memory, compute or memory+compute",
 				     node->id, value);
-		strcpy(node->role, value);
+		copy_value(node->role, sizeof(node->role), value);
 	} else if (!strcmp(name, "transport")) {
 		if (strcmp(value, "rdma") && strcmp(value, "loop"))
 			return WRONG("node %d: transport '%s' is neither rdma nor loop",
 				     node->id, value);
-		strcpy(node->transport, value);
+		copy_value(node->transport, sizeof(node->transport), value);
 	} else {
 		return WRONG("node %d: there is no '%s'; addr, port, role and transport are",
 			     node->id, name);
@@ -168,7 +170,7 @@ const char *conf_node_option(struct conf *conf, const char *arg)
 
 	if (strlen(arg) >= sizeof(buf))
 		return WRONG("node '%.20s...' is too long", arg);
-	strcpy(buf, arg);
+	copy_value(buf, sizeof(buf), arg);
 	eq = strchr(s, '=');
 	if (!eq)
 		return WRONG("node '%s' is not ID=ADDR[:PORT][,role=...][,transport=...]",
@@ -213,7 +215,7 @@ static char *strip(char *s)
 }
 
 /* "[node 3]" or "[rmai]"; *node: NULL for the latter */
-static const char *section(struct conf *conf, char *s, struct conf_node **node)
+static const char *begin_section(struct conf *conf, char *s, struct conf_node **node)
 {
 	size_t len = strlen(s);
 	int id;
@@ -247,7 +249,7 @@ static const char *conf_line(struct conf *conf, char *line,
 	if (!*line)
 		return NULL;
 	if (*line == '[')
-		return section(conf, line, node);
+		return begin_section(conf, line, node);
 	eq = strchr(line, '=');
 	if (!eq)
 		return WRONG("'%s' is not NAME = VALUE", line);

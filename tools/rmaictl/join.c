@@ -97,7 +97,7 @@ static const char *advice(int err)
 	case EBUSY:
 		return "; is the node online? See rmaictl status and leave";
 	case ENODEV:
-		return "; no RDMA device has this node's address: see \"rdma link\" and \"ip address\"";
+		return "; no RDMA device has this node's address: see \"rdma link\"";
 	case EADDRINUSE:
 		return "; another program, or another node, has the address and port";
 	case EOPNOTSUPP:
@@ -200,10 +200,9 @@ static int write_settings(const struct conf *conf)
 /* The transport may be a module. No harm if it is not, or is there already */
 static void load_transport(const struct conf *conf)
 {
-	static char modprobe[] = "modprobe", quiet[] = "-q", name[] = "rmai_rdma";
-	char *const argv[] = { modprobe, quiet, name, NULL };
+	char words[][16] = { "modprobe", "-q", "rmai_rdma" };
+	char *const argv[] = { words[0], words[1], words[2], NULL };
 	posix_spawn_file_actions_t fa;
-	extern char **environ;
 	bool rdma = false;
 	pid_t pid;
 	int i;
@@ -341,24 +340,33 @@ static error_t join_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* On one line, as the text is found by those who look for it */
+#define NODE_HELP \
+	"A node, ID=ADDR[:PORT][,role=memory|compute|memory+compute][,transport=rdma|loop]; give all, this one too"
+
 static const struct argp_option join_options[] = {
-	{ "id", KEY_ID, "N", 0, "This node's id, 1 to 64 (default: the node whose address this machine has)", 0 },
-	{ "node", KEY_NODE, "NODE", 0,
-	  "A node of the cluster, ID=ADDR[:PORT][,role=ROLE][,transport=T]; give all of them, this one too. ROLE: memory, compute or memory+compute (default); T: rdma (default) or loop", 0 },
+	{ "id", KEY_ID, "N", 0,
+	  "This node's id, 1 to 64 (default: the node whose address this machine has)", 0 },
+	{ "node", KEY_NODE, "NODE", 0, NODE_HELP, 0 },
 	{ "cluster", KEY_CLUSTER, "NAME", 0, "Name of the cluster", 0 },
-	{ "pool", KEY_POOL, "SIZE", 0, "Memory that this node offers if it is a memory node; 0: three quarters of its RAM", 0 },
-	{ "loss-tmo", KEY_LOSS_TMO, "MS", 0, "An unreachable node counts as lost after this many ms", 0 },
-	{ "on-loss", KEY_ON_LOSS, "block|sigbus", 0, "What a fault does whose data cannot be had", 0 },
-	{ "config", KEY_CONFIG, "FILE", 0, "Read FILE first (default: " CONF_FILE ", if it is there and no --node is given)", 0 },
-	{ "wait", KEY_WAIT, "S", 0, "Wait so many seconds for the other nodes (10); 0: do not", 0 },
-	{ "mount", KEY_MOUNT, "DIR", OPTION_ARG_OPTIONAL, "Mount rmaifs at DIR (" MOUNT_DIR "), too", 0 },
+	{ "pool", KEY_POOL, "SIZE", 0,
+	  "Memory that this node offers if it is a memory node; 0: three quarters of its RAM", 0 },
+	{ "loss-tmo", KEY_LOSS_TMO, "MS", 0,
+	  "An unreachable node counts as lost after this many ms", 0 },
+	{ "on-loss", KEY_ON_LOSS, "block|sigbus", 0,
+	  "What a fault does whose data cannot be had", 0 },
+	{ "config", KEY_CONFIG, "FILE", 0,
+	  "Read FILE first (default: " CONF_FILE ", if it is there and no --node is given)", 0 },
+	{ "wait", KEY_WAIT, "S", 0,
+	  "Wait so many seconds for the other nodes (10); 0: do not", 0 },
+	{ "mount", KEY_MOUNT, "DIR", OPTION_ARG_OPTIONAL,
+	  "Mount rmaifs at DIR (" MOUNT_DIR "), too", 0 },
 	{ 0 }
 };
 
 static const struct argp join_argp = {
 	join_options, join_parse, NULL,
-	"Configures this node and brings it online.\v"
-	"What is not given stays as it is in configfs; nodes are replaced by those given.",
+	"Configures this node and brings it online.\vWhat is not given stays as it is in configfs; nodes are replaced by those given.",
 	ctl_argp_child, NULL, NULL
 };
 
@@ -377,7 +385,8 @@ static int conf_merge(const struct join_args *args, struct conf *conf)
 	}
 	for (i = 0; i < CONF_SETTINGS; i++)
 		if (*args->opts.set[i])
-			strcpy(conf->set[i], args->opts.set[i]);
+			copy_value(conf->set[i], sizeof(conf->set[i]),
+				   args->opts.set[i]);
 	for (i = 0; i < NODES; i++)
 		if (args->opts.nodes[i].id)
 			conf->nodes[i] = args->opts.nodes[i];
@@ -389,7 +398,7 @@ static int conf_merge(const struct join_args *args, struct conf *conf)
 			return fail("node %d has no address", node->id);
 	}
 	if (!nr)
-		return fail("there are no nodes: give --node ID=ADDR for each, this one too, or --config FILE");
+		return fail("there are no nodes: give --node ID=ADDR for each, or --config FILE");
 	if (!*conf->set[0]) {
 		id = conf_guess_id(conf, &wrong);
 		if (!id)
@@ -434,7 +443,7 @@ static int join_report(const struct conf *conf, const struct node_state *nodes,
 			     nodes[i].last_error);
 	if (!waited)
 		return EXIT_SUCCESS;
-	note("node %s is online, but after %.0f s %d of %d nodes were not up; it goes on trying: see rmaictl status",
+	note("node %s is online, but after %.0f s %d of %d nodes were not up; see rmaictl status",
 	     conf->set[0], waited, down, nr);
 	return EXIT_FAILURE;
 }
@@ -496,7 +505,8 @@ static error_t leave_parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option leave_options[] = {
-	{ "unmount", KEY_UNMOUNT, NULL, 0, "Unmount rmaifs first, wherever it is mounted", 0 },
+	{ "unmount", KEY_UNMOUNT, NULL, 0,
+	  "Unmount rmaifs first, wherever it is mounted", 0 },
 	{ 0 }
 };
 

@@ -29,11 +29,17 @@ struct load_args {
 	bool			verify;
 };
 
-static volatile sig_atomic_t stopped;
+static sig_atomic_t stop_signal;
 
 static void stop(int sig)
 {
-	stopped = sig;
+	__atomic_store_n(&stop_signal, sig, __ATOMIC_RELAXED);
+}
+
+/* The signal that wants an end, or 0 */
+static int stopped(void)
+{
+	return __atomic_load_n(&stop_signal, __ATOMIC_RELAXED);
 }
 
 static double now(void)
@@ -109,7 +115,7 @@ static int write_all(int fd, const char *buf, size_t len)
 
 	while (len) {
 		n = write(fd, buf, len);
-		if (n < 0 && errno == EINTR && !stopped)
+		if (n < 0 && errno == EINTR && !stopped())
 			continue;
 		if (n < 0)
 			return -1;
@@ -127,7 +133,7 @@ static ssize_t read_full(int fd, char *buf, size_t size)
 
 	while (len < size) {
 		n = read(fd, buf + len, size - len);
-		if (n < 0 && errno == EINTR && !stopped)
+		if (n < 0 && errno == EINTR && !stopped())
 			continue;
 		if (n < 0)
 			return -1;
@@ -138,9 +144,9 @@ static ssize_t read_full(int fd, char *buf, size_t size)
 	return len;
 }
 
-static int interrupted(void)
+static int say_stopped(void)
 {
-	return fail("interrupted by %s", strsignal(stopped));
+	return fail("interrupted by %s", strsignal(stopped()));
 }
 
 static int copy(const struct load_args *args, const char *path, int src, int dst,
@@ -151,7 +157,7 @@ static int copy(const struct load_args *args, const char *path, int src, int dst
 	ssize_t n;
 
 	progress_begin(&p, "loading", size, args->quiet);
-	while (!stopped) {
+	while (!stopped()) {
 		n = read_full(src, buf, COPY_BYTES);
 		if (n < 0)
 			break;
@@ -168,8 +174,8 @@ static int copy(const struct load_args *args, const char *path, int src, int dst
 			int err = errno;
 
 			progress_end(&p);
-			if (stopped)
-				return interrupted();
+			if (stopped())
+				return say_stopped();
 			return fail("%s: cannot write at %llu: %s%s", path,
 				    (unsigned long long)done, strerror(err),
 				    err == ENOSPC ?
@@ -182,8 +188,8 @@ static int copy(const struct load_args *args, const char *path, int src, int dst
 	}
 	n = errno;
 	progress_end(&p);
-	if (stopped)
-		return interrupted();
+	if (stopped())
+		return say_stopped();
 	return fail("%s: cannot read: %s", args->file, strerror(n));
 }
 
@@ -203,8 +209,8 @@ static int compare(const struct load_args *args, const char *path, int src,
 	do {
 		n = read_full(src, buf, COPY_BYTES);
 		n2 = n < 0 ? 0 : read_full(dst, buf2, COPY_BYTES);
-		if (stopped)
-			ret = interrupted();
+		if (stopped())
+			ret = say_stopped();
 		else if (n < 0 || n2 < 0)
 			ret = fail("%s: cannot read again: %s",
 				   n < 0 ? args->file : path, strerror(errno));
@@ -254,8 +260,8 @@ static int load(const struct load_args *args, const char *path, int src, int dst
 	if (!ret && args->verify)
 		ret = compare(args, path, src, dst, size, buf);
 	free(buf);
-	if (!ret && stopped)
-		ret = interrupted();
+	if (!ret && stopped())
+		ret = say_stopped();
 	if (!ret && rmai_seal(dst))
 		ret = fail("%s: cannot seal it: %s", path, strerror(errno));
 	return ret;
@@ -297,9 +303,11 @@ static error_t load_parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option load_options[] = {
-	{ "mount", KEY_MOUNT, "DIR", 0, "Where rmaifs is mounted (default: found out, /rmai first)", 0 },
+	{ "mount", KEY_MOUNT, "DIR", 0,
+	  "Where rmaifs is mounted (default: found out, /rmai first)", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "Show no progress", 0 },
-	{ "verify", KEY_VERIFY, NULL, 0, "Read both again and compare them, before it is sealed", 0 },
+	{ "verify", KEY_VERIFY, NULL, 0,
+	  "Read both again and compare them, before it is sealed", 0 },
 	{ 0 }
 };
 
@@ -311,8 +319,7 @@ static const struct argp_child load_children[] = {
 
 static const struct argp load_argp = {
 	load_options, load_parse, "FILE NAME",
-	"Copies FILE into a new region and seals it. NAME is in the rmaifs, or a path if it has a '/'.\v"
-	"If anything goes wrong, the region is removed again.",
+	"Copies FILE into a new region and seals it. NAME is in the rmaifs, or a path if it has a '/'.\vIf anything goes wrong, the region is removed again.",
 	load_children, NULL, NULL
 };
 

@@ -30,7 +30,7 @@ static const struct command {
 	{ "load",	cmd_load,	"copy a file into a new region and seal it" },
 	{ "seal",	cmd_seal,	"make regions immutable" },
 	{ "ls",		cmd_ls,		"list regions" },
-	{ "stat",	cmd_stat,	"all attributes of regions, and what this node did for them" },
+	{ "stat",	cmd_stat,	"attributes of regions, and what this node did for them" },
 	{ "stats",	cmd_stats,	"counters of this node" },
 };
 
@@ -72,7 +72,7 @@ const struct argp_child ctl_argp_child[] = {
 	{ 0 }
 };
 
-static void usage(FILE *f)
+static void print_usage(FILE *f)
 {
 	size_t i;
 
@@ -93,12 +93,12 @@ int main(int argc, char **argv)
 
 	argp_err_exit_status = EXIT_USAGE;
 	if (argc < 2) {
-		usage(stderr);
+		print_usage(stderr);
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") ||
 	    !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		usage(stdout);
+		print_usage(stdout);
 		return EXIT_SUCCESS;
 	}
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {

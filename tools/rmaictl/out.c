@@ -18,6 +18,11 @@ static void *need(void *p)
 	return p;
 }
 
+void copy_value(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+}
+
 int fail(const char *fmt, ...)
 {
 	struct json_object *obj;

@@ -111,11 +111,15 @@ static error_t region_parse(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp_option region_argp_options[] = {
-	{ "vmr", KEY_VMR, "SIZE", 0, "Unit of transfer, a multiple of 4K up to 1G (2M)", 0 },
+	{ "vmr", KEY_VMR, "SIZE", 0,
+	  "Unit of transfer, a multiple of 4K up to 1G (2M)", 0 },
 	{ "vmr-size", KEY_VMR, NULL, OPTION_ALIAS, NULL, 0 },
-	{ "layout", KEY_LAYOUT, "ID,...", 0, "Memory nodes that are to hold it, in stripe order (all, this one first)", 0 },
-	{ "stripe", KEY_STRIPE, "SIZE", 0, "Bytes that go to one node before the next one's turn, a multiple of the VMR size", 0 },
-	{ "on-loss", KEY_ON_LOSS, "block|sigbus|default", 0, "What a fault does whose data cannot be had", 0 },
+	{ "layout", KEY_LAYOUT, "ID,...", 0,
+	  "Memory nodes that are to hold it, in stripe order (all, this one first)", 0 },
+	{ "stripe", KEY_STRIPE, "SIZE", 0,
+	  "Bytes that go to one node before the next one's turn, a multiple of the VMR size", 0 },
+	{ "on-loss", KEY_ON_LOSS, "block|sigbus|default", 0,
+	  "What a fault does whose data cannot be had", 0 },
 	{ 0 }
 };
 
@@ -136,7 +140,7 @@ static int mount_dir(char *dir, size_t size, const char *mount)
 		return 0;
 	if (errno != ENOENT)
 		return fail("/proc/self/mountinfo: %s", strerror(errno));
-	return fail("no rmaifs is mounted: \"mount -t rmaifs rmai /rmai\", or rmaictl join --mount");
+	return fail("no rmaifs is mounted: try \"mount -t rmaifs rmai /rmai\"");
 }
 
 int region_path(char *path, size_t size, const char *mount, const char *name)
@@ -219,7 +223,7 @@ int region_create(const char *path, struct region_opts *opts)
 	if (opts->attr.mask && rmai_set_attr(fd, &opts->attr)) {
 		fail("%s: cannot set its attributes: %s%s", path, strerror(errno),
 		     errno == EINVAL ?
-		     "; is the stripe a multiple of the VMR size, is every node of the layout a memory node?" :
+		     "; is the stripe a multiple of the VMR size, is every node a memory node?" :
 		     advice(errno));
 		goto remove;
 	}
@@ -400,8 +404,9 @@ static error_t names_parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-#define MOUNT_OPTION \
-	{ "mount", KEY_MOUNT, "DIR", 0, "Where rmaifs is mounted (default: found out, /rmai first)", 0 }
+#define MOUNT_OPTION							\
+	{ "mount", KEY_MOUNT, "DIR", 0,					\
+	  "Where rmaifs is mounted (default: found out, /rmai first)", 0 }
 
 static const struct argp_option mount_options[] = {
 	MOUNT_OPTION,
@@ -409,7 +414,8 @@ static const struct argp_option mount_options[] = {
 };
 
 static const struct argp_option create_options[] = {
-	{ "size", KEY_SIZE, "SIZE", 0, "Bytes; K, M, G and T are powers of 1024 (0)", 0 },
+	{ "size", KEY_SIZE, "SIZE", 0,
+	  "Bytes; K, M, G and T are powers of 1024 (0)", 0 },
 	MOUNT_OPTION,
 	{ 0 }
 };

@@ -52,6 +52,9 @@ int cmd_load(int argc, char **argv);
 
 /* out.c */
 
+/* Copies @from, which fits: its length was checked, or it came from a like place */
+void copy_value(char *to, size_t size, const char *from);
+
 /* Says what is wrong, on stderr and with --json on stdout too; EXIT_FAILURE */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -132,8 +132,7 @@ static const struct argp_option stats_options[] = {
 
 static const struct argp stats_argp = {
 	stats_options, stats_parse, NULL,
-	"Shows the counters of this node, which begin at 0 when it boots.\v"
-	"What they count is in Documentation/ABI/testing/sysfs-kernel-mm-rmai.",
+	"Shows the counters of this node, which begin at 0 when it boots.\vWhat they count is in Documentation/ABI/testing/sysfs-kernel-mm-rmai.",
 	ctl_argp_child, NULL, NULL
 };
 
