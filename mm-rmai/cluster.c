@@ -19,8 +19,9 @@
 static LIST_HEAD(rmai_transports);
 static DEFINE_MUTEX(rmai_transports_lock);
 
-/* The configured one first, then those of loop peers; under rmai_config_lock */
+/* The configured one first, then those of loop peers */
 static LIST_HEAD(rmai_clusters);
+static DEFINE_MUTEX(rmai_clusters_lock);
 static struct rmai_cluster __rcu *rmai_main;
 
 /**
@@ -118,6 +119,31 @@ void rmai_cluster_put(struct rmai_cluster *rc)
 	atomic_dec(&rc->users);
 }
 
+/* Pages in the caches of all regions that are not homed here */
+s64 rmai_replica_pages(void)
+{
+	struct rmai_cluster *rc;
+	struct inode *inode;
+	s64 sum = 0;
+
+	mutex_lock(&rmai_clusters_lock);
+	list_for_each_entry(rc, &rmai_clusters, list) {
+		struct super_block *sb = READ_ONCE(rc->sb);
+
+		if (!sb)
+			continue;
+		spin_lock(&sb->s_inode_list_lock);
+		list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+			if (S_ISREG(inode->i_mode))
+				sum += (s64)READ_ONCE(inode->i_mapping->nrpages) -
+				       atomic64_read(&RMAI_I(inode)->home_pages);
+		}
+		spin_unlock(&sb->s_inode_list_lock);
+	}
+	mutex_unlock(&rmai_clusters_lock);
+	return sum;
+}
+
 u64 rmai_cluster_epoch(struct rmai_cluster *rc)
 {
 	return rc->epoch;
@@ -130,6 +156,9 @@ bool rmai_node_is_online(void)
 
 static void rmai_cluster_destroy(struct rmai_cluster *rc)
 {
+	mutex_lock(&rmai_clusters_lock);
+	list_del(&rc->list);
+	mutex_unlock(&rmai_clusters_lock);
 	WRITE_ONCE(rc->stopping, true);
 	rmai_peers_stop(rc);
 	/* What is left of freed regions gives up at its next turn */
@@ -159,7 +188,6 @@ static void rmai_cluster_destroy(struct rmai_cluster *rc)
 	if (rc->fetch_wq)
 		destroy_workqueue(rc->fetch_wq);
 	rmai_space_destroy(&rc->space);
-	list_del(&rc->list);
 	kfree(rc);
 }
 
@@ -195,7 +223,9 @@ static struct rmai_cluster *rmai_cluster_create(const struct rmai_config *cfg,
 	spin_lock_init(&rc->links_lock);
 	INIT_LIST_HEAD(&rc->links);
 	init_waitqueue_head(&rc->links_wait);
+	mutex_lock(&rmai_clusters_lock);
 	list_add_tail(&rc->list, &rmai_clusters);
+	mutex_unlock(&rmai_clusters_lock);
 	rmai_space_init(&rc->space, start, size, cfg->quarantine_ms);
 	if (err)
 		goto fail;

@@ -332,7 +332,6 @@ static int rmai_fetch_run(struct rmai_fetch *f, pgoff_t index, pgoff_t end,
 			folio_put(folio);
 			break;
 		}
-		rmai_count(replica_pages, folio_nr_pages(folio));
 		sg_set_folio(&op->sgl[op->nents++], folio, folio_size(folio), 0);
 		op->nr += folio_nr_pages(folio);
 	}

@@ -56,8 +56,12 @@ static int rmai_file_fsync(struct file *file, loff_t start, loff_t end,
  */
 struct file *rmai_file_of(struct inode *inode, const char *name, int flags)
 {
-	return alloc_file_pseudo(inode, RMAI_I(inode)->rc->mnt, name,
-				 flags | O_LARGEFILE, &rmai_file_fops);
+	struct file *file = alloc_file_pseudo(inode, RMAI_I(inode)->rc->mnt, name,
+					      flags | O_LARGEFILE, &rmai_file_fops);
+
+	if (!IS_ERR(file))
+		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	return file;
 }
 
 static int rmai_getattr(struct mnt_idmap *idmap, const struct path *path,
@@ -210,15 +214,8 @@ const struct file_operations rmai_file_fops = {
 	.compat_ioctl		= compat_ptr_ioctl,
 };
 
-static void rmai_free_folio(struct folio *folio)
-{
-	/* Homed folios are set off against this in home.c */
-	rmai_count(replica_pages, -folio_nr_pages(folio));
-}
-
 const struct address_space_operations rmai_aops = {
 	.dirty_folio		= noop_dirty_folio,
 	.migrate_folio		= filemap_migrate_folio,
-	.free_folio		= rmai_free_folio,
 	.error_remove_folio	= generic_error_remove_folio,
 };

@@ -148,8 +148,6 @@ static void rmai_home_drop(struct rmai_inode *ri, u64 from)
 	if (!before)
 		return;
 	after = from ? rmai_home_count(ri, 0) : 0;
-	/* free_folio() has counted them as replicas */
-	rmai_count(replica_pages, before - after);
 	rmai_home_account(ri, after - before);
 	atomic64_sub(before - after, &ri->rc->pool_used);
 }

@@ -17,7 +17,7 @@ DEFINE_PER_CPU(struct rmai_stats, rmai_stats);
  * sum is no snapshot: a gauge that is changed meanwhile may be off by what
  * was just added on one CPU and taken away on another.
  *
- * Context: any.
+ * Context: process.
  * Return: events since boot, or the gauge's value now.
  */
 s64 rmai_stat_sum(enum rmai_stat stat)
@@ -25,6 +25,8 @@ s64 rmai_stat_sum(enum rmai_stat stat)
 	s64 sum = 0;
 	int cpu;
 
+	if (stat == RMAI_STAT_replica_pages)
+		return rmai_replica_pages();
 	for_each_possible_cpu(cpu)
 		sum += READ_ONCE(per_cpu(rmai_stats, cpu).v[stat]);
 	return sum;

@@ -33,7 +33,7 @@
 	X(regions)		/* regions owned by this node */	\
 	X(regions_open)		/* regions open or mapped on this node */ \
 	X(home_pages)		/* authoritative pages stored here */	\
-	X(replica_pages)	/* pages of replicas here */		\
+	X(replica_pages)	/* pages of replicas here, summed when read */ \
 	X(mrs)			/* memory registrations */		\
 	X(address_bytes)	/* of this node's slice in use */
 
@@ -54,6 +54,12 @@ DECLARE_PER_CPU(struct rmai_stats, rmai_stats);
 #define rmai_count(name, n) this_cpu_add(rmai_stats.v[RMAI_STAT_##name], (n))
 
 s64 rmai_stat_sum(enum rmai_stat stat);
+
+/*
+ * cluster.c. Pages of replicas are not counted as they come and go, for mm drops
+ * clean pages in more ways than it tells of, but summed over the inodes.
+ */
+s64 rmai_replica_pages(void);
 
 /*
  * sysfs.c. /sys/kernel/mm/rmai/{state,node_id,epoch}, stats/, and nodes/<id>/
