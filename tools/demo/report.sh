@@ -86,6 +86,8 @@ of disk_bytes counter 9.5367431640625e-7 $mib; row "from the disk, MiB" "${v[@]}
 echo "$rule"
 echo "Experts touched: $(json local experts_touched) of $(json local experts)." \
 	"Time in fault handling: all that was not user time."
+echo "An expert has $(awk -v b="$(json local expert_bytes)" 'BEGIN { printf "%.1f", b / 1048576 }') MiB:" \
+	"a VMR of 2 MiB brings neighbours, too; real ones have 128 MiB and more."
 echo
 
 rc=0
