@@ -168,10 +168,42 @@ const char *region_option(struct region_opts *opts, int key, const char *arg);
 extern const struct argp_option region_argp_options[];
 extern const struct argp region_argp;
 
+/**
+ * struct names_args - of commands that take names of regions
+ * @opts: for those that make some
+ * @mount: --mount, or NULL
+ * @names: as given
+ * @nr: how many
+ * @min: at least
+ * @max: at most
+ * @creates: region_argp is the second child
+ */
+struct names_args {
+	struct region_opts	opts;
+	const char		*mount;
+	char			**names;
+	int			nr;
+	int			min, max;
+	bool			creates;
+};
+
+error_t names_parse(int key, char *arg, struct argp_state *state);
+extern const struct argp_option mount_options[];
+#define ON_LOSS_NAMES	3
+extern const char * const on_loss_names[];	/* by enum rmai_on_loss */
+
+/* Where rmaifs is mounted: @mount, or where it is found */
+int mount_dir(char *dir, size_t size, const char *mount);
 /* Path of region @name: on the mount (@mount or the one there is) unless it has a '/' */
 int region_path(char *path, size_t size, const char *mount, const char *name);
 /* Makes a region; a file descriptor, or -1 when all is said */
 int region_create(const char *path, struct region_opts *opts);
 void region_remove(const char *path);
+int region_open(const char *path, int flags);	/* likewise */
+/* What to do about an errno, to be put behind it */
+const char *region_advice(int err);
+
+/* show.c */
+int region_show(const char *path, int fd, const char *what);
 
 #endif /* _RMAICTL_H */
