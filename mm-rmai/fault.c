@@ -53,9 +53,8 @@ vm_fault_t rmai_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 	}
 	ret = filemap_map_pages(vmf, start, end);
 	/* The second try of a fault that waited has been counted */
-	if ((ret & VM_FAULT_NOPAGE) && !(vmf->flags & FAULT_FLAG_TRIED)) {
+	if ((ret & VM_FAULT_NOPAGE) && !(vmf->flags & FAULT_FLAG_TRIED))
 		rmai_count_minor(ri);
-	}
 	return ret;
 }
 
@@ -72,9 +71,8 @@ static vm_fault_t rmai_fault_here(struct vm_fault *vmf, struct folio *folio)
 		return 0;
 	}
 	vmf->page = folio_file_page(folio, vmf->pgoff);
-	if (!(vmf->flags & FAULT_FLAG_TRIED)) {
+	if (!(vmf->flags & FAULT_FLAG_TRIED))
 		rmai_count_minor(ri);
-	}
 	return VM_FAULT_LOCKED;
 }
 

@@ -20,16 +20,14 @@
  */
 #define pr_fmt(fmt) "rmai: " fmt
 
+#include <linux/mm.h>
 #include <linux/pagevec.h>
 #include <linux/slab.h>
-#include <linux/swap.h>
-#include <linux/vmstat.h>
 
 #include "internal.h"
 #include <trace/events/rmai.h>
 
 #define RMAI_CHUNK	(2ULL << 20)	/* what a fault waits for, bytes */
-#define RMAI_KEYS_ASKED	64	/* keys in one call: what comes next needs them, too */
 
 /**
  * struct rmai_fetch - transfer of a VMR
@@ -93,123 +91,16 @@ struct rmai_fetch_op {
 	struct scatterlist	sgl[];
 };
 
-/* A peer's key, as cached in ri->keys */
-struct rmai_cached_key {
-	struct rmai_key		key;
-	struct rcu_head		rcu;
-};
+static bool rmai_fetch_is_done(const struct rmai_fetch *f)
+{
+	/* Pairs with rmai_fetch_end(): f->err is valid */
+	return smp_load_acquire(&f->done);
+}
 
 static void rmai_fetch_free(struct rmai_fetch *f)
 {
 	if (refcount_dec_and_test(&f->ref))
 		kfree(f);
-}
-
-/* Where the data of an offset comes from */
-static struct rmai_peer *rmai_fetch_peer(struct rmai_inode *ri, u64 off, u64 *epoch)
-{
-	u32 slot = rmai_home_slot(&ri->geom, off);
-
-	if (epoch)
-		*epoch = ri->attr.nodes[slot].epoch;
-	return rmai_peer(ri->rc, ri->attr.nodes[slot].id);
-}
-
-/**
- * rmai_folio_order() - how large a folio may be
- * @index: page it must hold
- * @end: page at or before which it must end
- * @max: largest order wanted
- *
- * Return: the largest order for which a folio that starts at @index is aligned
- * and ends in time.
- */
-unsigned int rmai_folio_order(pgoff_t index, pgoff_t end, unsigned int max)
-{
-	unsigned int order = min_t(unsigned int, max, ilog2(end - index));
-
-	if (index)
-		order = min_t(unsigned int, order, __ffs(index));
-	/* Page cache folios of order 1 exist, but some of mm is happier without */
-	return order == 1 ? 0 : order;
-}
-
-/* Keys */
-
-static bool rmai_key_cached(struct rmai_inode *ri, u64 nr, struct rmai_key *key)
-{
-	struct rmai_cached_key *ck;
-
-	rcu_read_lock();
-	ck = xa_load(&ri->keys, nr);
-	if (ck)
-		*key = ck->key;
-	rcu_read_unlock();
-	return ck;
-}
-
-static void rmai_key_forget(struct rmai_inode *ri, u64 nr)
-{
-	struct rmai_cached_key *ck = xa_erase(&ri->keys, nr);
-
-	if (ck)
-		kfree_rcu(ck, rcu);
-}
-
-static int rmai_key_store(struct rmai_inode *ri, u64 nr,
-			  const struct rmai_wire_key *wk)
-{
-	struct rmai_cached_key *ck = kmalloc(sizeof(*ck), GFP_KERNEL), *old;
-
-	if (!ck)
-		return -ENOMEM;
-	ck->key.addr = wk->addr;
-	ck->key.rkey = wk->rkey;
-	ck->key.len = wk->len;
-	old = xa_store(&ri->keys, nr, ck, GFP_KERNEL);
-	if (xa_is_err(old)) {
-		kfree(ck);
-		return xa_err(old);
-	}
-	if (old)
-		kfree_rcu(old, rcu);
-	return 0;
-}
-
-/* Ask the home of @off for its key and the next ones */
-static int rmai_keys_get(struct rmai_inode *ri, u64 off)
-{
-	u64 epoch, nr;
-	struct rmai_peer *peer = rmai_fetch_peer(ri, off, &epoch);
-	u32 key_bytes = READ_ONCE(peer->key_bytes);
-	struct rmai_msg *msg;
-	int err, i = 0;
-
-	msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_KEYS);
-	if (!msg)
-		return -ENOMEM;
-	nr = rmai_key_number(&ri->geom, key_bytes, off);
-	msg->keys.id = ri->id;
-	msg->keys.owner_epoch = ri->attr.owner_epoch;
-	msg->keys.home_epoch = epoch;
-	msg->keys.first = nr;
-	msg->keys.nr = RMAI_KEYS_ASKED;
-	err = rmai_call(ri->rc, peer->id, msg);
-	for (; !err && i < msg->keys.nr; nr++) {
-		struct rmai_span span = rmai_key_span(&ri->geom, key_bytes, nr);
-
-		if (span.len && rmai_fetch_peer(ri, span.off, NULL) != peer)
-			continue;
-		if (!span.len || msg->keys.keys[i].len != span.len)
-			err = -EPROTO;
-		else
-			err = rmai_key_store(ri, nr, &msg->keys.keys[i++]);
-	}
-	if (err == -EPROTO)
-		pr_warn_ratelimited("node %u: node %u gave keys of another length for region %llx\n",
-				    ri->rc->self, peer->id, ri->id);
-	kfree(msg);
-	return err;
 }
 
 /* Operations */
@@ -440,6 +331,7 @@ static void rmai_fetch_end(struct rmai_fetch *f, int err)
 				    err);
 	}
 	f->err = err;
+	/* Pairs with rmai_fetch_is_done() */
 	smp_store_release(&f->done, true);
 	xa_lock_irqsave(&ri->fetches, flags);
 	if (!err && xa_load(&ri->fetches, f->vmr) == f) {
@@ -637,7 +529,7 @@ static struct rmai_fetch *rmai_fetch_find(struct rmai_inode *ri, u64 vmr, bool a
 
 	xa_lock_irqsave(&ri->fetches, flags);
 	f = xa_load(&ri->fetches, vmr);
-	if (f && smp_load_acquire(&f->done) && !again) {
+	if (f && rmai_fetch_is_done(f) && !again) {
 		__xa_erase(&ri->fetches, vmr);
 		rmai_fetch_free(f);
 		f = NULL;
@@ -689,7 +581,7 @@ struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index, bool aga
 	count_vm_event(RMAI_FETCH_VMR);
 	atomic64_inc(&ri->stat.fetch_vmrs);
 	trace_rmai_fetch_begin(ri->id, f->vmr, f->span.off, f->span.len, 0);
-	err = smp_load_acquire(&ri->sealed) ? rmai_fetch_piece(f, false) : -EAGAIN;
+	err = rmai_is_sealed(ri) ? rmai_fetch_piece(f, false) : -EAGAIN;
 	if (err || f->left) {
 		/* The work goes on posting, or ends it when nothing is in flight */
 		if (err && err != -EAGAIN)
@@ -721,19 +613,7 @@ void rmai_fetch_put(struct rmai_fetch *f)
  */
 int rmai_fetch_failed(struct rmai_fetch *f)
 {
-	return smp_load_acquire(&f->done) ? f->err : 0;
-}
-
-static bool rmai_page_here(struct rmai_inode *ri, pgoff_t index)
-{
-	struct folio *folio = filemap_get_folio(ri->vfs.i_mapping, index);
-	bool here;
-
-	if (IS_ERR(folio))
-		return false;
-	here = folio_test_uptodate(folio);
-	folio_put(folio);
-	return here;
+	return rmai_fetch_is_done(f) ? f->err : 0;
 }
 
 /*
@@ -771,12 +651,12 @@ int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index)
 		if (rmai_on_loss_blocks(ri))
 			left = HZ;
 		left = wait_event_killable_timeout(f->wait,
-						   smp_load_acquire(&f->done) ||
+						   rmai_fetch_is_done(f) ||
 						   rmai_chunk_here(f, index),
 						   left);
 		if (left < 0)
 			return -EINTR;
-		if (smp_load_acquire(&f->done))
+		if (rmai_fetch_is_done(f))
 			return rmai_page_here(ri, index) ? 0 : f->err;
 		if (left)
 			return 0;
@@ -786,7 +666,7 @@ int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index)
 						       NULL),
 				       "did not answer within loss_tmo_ms");
 			left = wait_event_killable_timeout(f->wait,
-							   smp_load_acquire(&f->done),
+							   rmai_fetch_is_done(f),
 							   HZ);
 			if (left < 0)
 				return -EINTR;
@@ -795,87 +675,15 @@ int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index)
 }
 
 /**
- * rmai_fetches_destroy() - forget failures and keys
+ * rmai_fetches_destroy() - forget failures
  * @ri: region, being evicted: nothing is under way
  */
 void rmai_fetches_destroy(struct rmai_inode *ri)
 {
-	struct rmai_cached_key *ck;
 	struct rmai_fetch *f;
 	unsigned long nr;
 
 	xa_for_each(&ri->fetches, nr, f)
 		rmai_fetch_free(f);
 	xa_destroy(&ri->fetches);
-	xa_for_each(&ri->keys, nr, ck)
-		kfree_rcu(ck, rcu);
-	xa_destroy(&ri->keys);
-}
-
-/**
- * rmai_replica_folio() - a page of a sealed region that is homed elsewhere
- * @ri: region
- * @index: page
- *
- * Context: may sleep, for the network.
- * Return: uptodate folio with a reference; ERR_PTR: -EIO (lost), -EINTR, -ENOMEM.
- */
-struct folio *rmai_replica_folio(struct rmai_inode *ri, pgoff_t index)
-{
-	struct rmai_fetch *f;
-	struct folio *folio;
-	int err;
-
-	for (;;) {
-		folio = filemap_get_folio(ri->vfs.i_mapping, index);
-		if (!IS_ERR(folio)) {
-			if (folio_test_uptodate(folio))
-				return folio;
-			folio_put(folio);
-		}
-		f = rmai_fetch_get(ri, index, false);
-		if (IS_ERR(f))
-			return PTR_ERR(f) == -ENOMEM ? ERR_CAST(f) : ERR_PTR(-EIO);
-		err = rmai_fetch_wait(f, index);
-		rmai_fetch_put(f);
-		if (err)
-			return ERR_PTR(err == -EINTR || err == -ENOMEM ? err : -EIO);
-	}
-}
-
-/**
- * rmai_fetch_ahead() - begin to fetch a range
- * @ri: region
- * @off: first byte
- * @end: byte after the last
- *
- * Stops when half of the memory that is available has been asked for.
- *
- * Context: may sleep for memory, never for the network.
- * Return: 0, also when not all of it was begun; -ENOMEM.
- */
-int rmai_fetch_ahead(struct rmai_inode *ri, u64 off, u64 end)
-{
-	u64 room = ((u64)si_mem_available() << PAGE_SHIFT) / 2;
-	struct rmai_span span;
-	struct rmai_fetch *f;
-
-	end = min_t(u64, end, i_size_read(&ri->vfs));
-	if (!smp_load_acquire(&ri->sealed))
-		return 0;
-	for (; off < end; off = span.off + span.len) {
-		span = rmai_vmr_span(&ri->geom, off);
-		if (rmai_is_home(ri, off) ||
-		    (rmai_page_here(ri, span.off >> PAGE_SHIFT) &&
-		     rmai_page_here(ri, (span.off + span.len - 1) >> PAGE_SHIFT)))
-			continue;
-		if (span.len > room)
-			break;
-		room -= span.len;
-		f = rmai_fetch_get(ri, off >> PAGE_SHIFT, false);
-		if (IS_ERR(f))
-			return PTR_ERR(f) == -ENOMEM ? -ENOMEM : 0;
-		rmai_fetch_put(f);
-	}
-	return 0;
 }

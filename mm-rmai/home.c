@@ -520,7 +520,6 @@ int rmai_home_io(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io,
 				    stop - pos, offset_in_page(pos));
 		} else if (write) {
 			err = PTR_ERR(folio);
-			break;
 		} else {
 			stop = min_t(u64, stop, ((u64)index + 1) << PAGE_SHIFT);
 			sg_set_page(&sgl[n++], ZERO_PAGE(0), stop - pos,

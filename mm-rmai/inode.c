@@ -39,7 +39,7 @@ void rmai_inode_update(struct rmai_inode *ri, const struct rmai_wire_attr *attr)
 	i_size_write(inode, size);
 	spin_unlock(&inode->i_lock);
 	if ((attr->seals & RMAI_SEALED) == RMAI_SEALED) {
-		/* geom is read without the lock once this is seen */
+		/* Pairs with rmai_is_sealed(): geom and attr.nodes */
 		smp_store_release(&ri->sealed, true);
 		WRITE_ONCE(ri->frozen, true);
 	}

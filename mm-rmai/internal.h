@@ -299,6 +299,13 @@ static inline struct rmai_inode *RMAI_I(const struct inode *inode)
 	return container_of(inode, struct rmai_inode, vfs);
 }
 
+/* Immutable? If so, its geometry and layout may be read without a lock */
+static inline bool rmai_is_sealed(const struct rmai_inode *ri)
+{
+	/* Pairs with rmai_inode_update() */
+	return smp_load_acquire(&ri->sealed);
+}
+
 static inline u16 rmai_id_owner(u64 id)
 {
 	return id >> 56;
@@ -440,16 +447,26 @@ unsigned long rmai_get_unmapped_area(struct file *file, unsigned long addr,
 vm_fault_t rmai_fault(struct vm_fault *vmf);
 vm_fault_t rmai_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end);
 
+/* keys.c */
+struct rmai_peer *rmai_fetch_peer(struct rmai_inode *ri, u64 off, u64 *epoch);
+bool rmai_key_cached(struct rmai_inode *ri, u64 nr, struct rmai_key *key);
+void rmai_key_forget(struct rmai_inode *ri, u64 nr);
+int rmai_keys_get(struct rmai_inode *ri, u64 off);
+void rmai_keys_destroy(struct rmai_inode *ri);
+
 /* fetch.c */
 struct rmai_fetch;
 struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index,
 				  bool again);
 int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index);
-int rmai_fetch_ahead(struct rmai_inode *ri, u64 off, u64 end);
 int rmai_fetch_failed(struct rmai_fetch *f);
 void rmai_fetch_put(struct rmai_fetch *f);
 void rmai_fetches_destroy(struct rmai_inode *ri);
+
+/* replica.c */
+bool rmai_page_here(struct rmai_inode *ri, pgoff_t index);
 struct folio *rmai_replica_folio(struct rmai_inode *ri, pgoff_t index);
+int rmai_fetch_ahead(struct rmai_inode *ri, u64 off, u64 end);
 unsigned int rmai_folio_order(pgoff_t index, pgoff_t end, unsigned int max);
 
 #endif /* _RMAI_INTERNAL_H */

@@ -250,7 +250,7 @@ ssize_t rmai_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		len = rmai_home_run(&ri->geom, pos, len);
 		if (rmai_is_home(ri, pos))
 			n = rmai_io_local(ri, pos, len, to, false);
-		else if (smp_load_acquire(&ri->sealed))
+		else if (rmai_is_sealed(ri))
 			n = rmai_io_replica(ri, pos, len, to);
 		else
 			n = rmai_io_remote(ri, pos, len, to, false);

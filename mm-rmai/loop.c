@@ -161,6 +161,7 @@ static void rmai_loop_done(struct rmai_loop_conn *lc)
 static bool rmai_loop_begin(struct rmai_loop_conn *lc)
 {
 	atomic_inc(&lc->pending);
+	/* Pairs with rmai_loop_disconnect(): dead is set, then pending awaited */
 	smp_mb__after_atomic();
 	if (!READ_ONCE(lc->dead))
 		return true;

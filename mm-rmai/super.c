@@ -60,6 +60,7 @@ static void rmai_evict_inode(struct inode *inode)
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	rmai_fetches_destroy(ri);
+	rmai_keys_destroy(ri);
 	xa_destroy(&ri->mrs);
 }
 
