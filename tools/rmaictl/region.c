@@ -114,7 +114,7 @@ const struct argp_option region_argp_options[] = {
 	  "Unit of transfer, a multiple of 4K up to 1G (2M)", 0 },
 	{ "vmr-size", KEY_VMR, NULL, OPTION_ALIAS, NULL, 0 },
 	{ "layout", KEY_LAYOUT, "ID,...", 0,
-	  "Memory nodes that are to hold it, in stripe order (all, this one first)", 0 },
+	  "Memory nodes that are to hold it, in stripe order (all that are up)", 0 },
 	{ "stripe", KEY_STRIPE, "SIZE", 0,
 	  "Bytes that go to one node before the next one's turn, a multiple of the VMR size", 0 },
 	{ "on-loss", KEY_ON_LOSS, "block|sigbus|default", 0,
