@@ -118,13 +118,12 @@ void table_print(struct table *t)
 	}
 	for (i = 0; i < t->nr; i++) {
 		col = i % t->cols;
-		if (t->right & (1U << col))
-			printf("%*s", width[col], t->cells[i]);
-		else if (col == t->cols - 1)
-			printf("%s", t->cells[i]);
+		/* Nothing is padded at the end of a line */
+		if (col == t->cols - 1 && (!*t->cells[i] || !(t->right & (1U << col))))
+			printf("%s\n", t->cells[i]);
 		else
-			printf("%-*s", width[col], t->cells[i]);
-		fputs(col == t->cols - 1 ? "\n" : "  ", stdout);
+			printf("%*s%s", t->right & (1U << col) ? width[col] : -width[col],
+			       t->cells[i], col == t->cols - 1 ? "\n" : "  ");
 		free(t->cells[i]);
 	}
 	free(t->cells);

@@ -340,7 +340,7 @@ echo 3145728 >"$sys/stats/fetch_bytes"
 echo 1500000 >"$sys/stats/fault_wait_ns"
 echo -2 >"$sys/stats/home_pages"
 ctl stats
-prints "^fault_major +5 +$" "stats: a number"
+prints "^fault_major +5 *$" "stats: a number"
 prints "^fetch_bytes +3145728 +3 MiB$" "stats: bytes"
 prints "^fault_wait_ns +1500000 +1.500 ms$" "stats: time"
 prints "^home_pages +-2 +-8 KiB$" "stats: pages, negative"
