@@ -87,16 +87,21 @@ int rmai_names_lookup(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
  * @old: the region that lost the name; id 0 for none
  *
  * Return: 0 (also when the name stands for @id already), -EEXIST, -ENOMEM, or
- * -EXDEV when the name does not hash to this node.
+ * -EXDEV when the name does not hash to this node, -EINVAL for a region that no
+ * configured memory node can own.
  */
 int rmai_names_add(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
 		   u64 id, u64 owner_epoch, bool excl, struct rmai_msg_id *old)
 {
 	struct rmai_name *n, *fresh;
+	u16 owner = rmai_id_owner(id);
 	int err = 0;
 
 	old->id = 0;
 	old->owner_epoch = 0;
+	if (owner < 1 || owner > RMAI_WIRE_NODES ||
+	    !(rc->cfg.nodes[owner - 1].role & RMAI_ROLE_MEMORY))
+		return -EINVAL;
 	if (rmai_name_node(rc, nm->name, nm->len) != rc->self)
 		return -EXDEV;
 	fresh = kmalloc(struct_size(fresh, name, nm->len), GFP_KERNEL_ACCOUNT);
