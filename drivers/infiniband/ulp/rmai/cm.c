@@ -7,11 +7,20 @@
  *   worker: queue pair, receives,
  *           rdma_connect()  -- hello ->  connect request: a new connection
  *                                        worker: queue pair, receives,
- *   established: UP         <- hello --          rdma_accept()
- *                           ---------->  established: UP
+ *   established             <- hello --          rdma_accept()
+ *                           ---------->  established
+ *   worker:                 - greeting ->
+ *                           <- greeting - worker
+ *   worker: UP              - last ----> worker: UP
  *
  * The hellos are RDMA CM private data. They keep strangers, and nodes whose
  * transport is another version, from costing more than a message in the log.
+ *
+ * The greetings are the first messages. On iWARP the side that connects must
+ * send first (RFC 5044, 7.1.2), while the core may do so on either side. And siw
+ * begins to listen for messages shortly after it has answered a connect: one
+ * that comes in between lies there until the next one comes. So the side that
+ * connects greets until it is answered.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -50,8 +59,14 @@ struct rmai_rdma_hello {
 	__le16	version;
 	__le16	nr_recvs;
 	__le32	msg_max;
-	__le32	reserved;
+	__le32	flags;
 };
+
+/* Of the last greeting: what follows is for the core */
+#define RMAI_RDMA_HELLO_LAST	1
+
+/* Time until a greeting is repeated, at first; then twice as long each time */
+#define RMAI_RDMA_GREET_MS	50
 
 static_assert(sizeof(struct rmai_rdma_hello) == 16);
 
@@ -251,23 +266,118 @@ static void rmai_rdma_conn_established(struct rmai_rdma_conn *conn)
 {
 	spin_lock_irq(&conn->lock);
 	if (conn->state == RMAI_RDMA_CONNECTING) {
-		WRITE_ONCE(conn->state, RMAI_RDMA_UP);
-		conn->was_up = true;
+		WRITE_ONCE(conn->state, RMAI_RDMA_GREETING);
+		conn->greet_due = !conn->conn.incoming;
 		queue_work(rmai_rdma_wq, &conn->work);
 	}
 	spin_unlock_irq(&conn->lock);
 }
 
+/**
+ * rmai_rdma_greet_timer - ask for another greeting
+ * @work: of the connection
+ */
+void rmai_rdma_greet_timer(struct work_struct *work)
+{
+	struct rmai_rdma_conn *conn =
+		container_of(to_delayed_work(work), struct rmai_rdma_conn,
+			     greet);
+
+	spin_lock_irq(&conn->lock);
+	if (conn->state == RMAI_RDMA_GREETING) {
+		conn->greet_due = true;
+		queue_work(rmai_rdma_wq, &conn->work);
+	}
+	spin_unlock_irq(&conn->lock);
+}
+
+static void rmai_rdma_send_greeting(struct rmai_rdma_conn *conn, u32 flags)
+{
+	struct rmai_rdma_hello h = rmai_rdma_hello;
+	int ret;
+
+	h.flags = cpu_to_le32(flags);
+	ret = rmai_rdma_msg_greet(conn, &h, sizeof(h));
+	if (ret == -EAGAIN)
+		rmai_rdma_conn_kill(conn, -EPROTO);
+}
+
+/* Look at a greeting. Return: true if it was the last one */
+static bool rmai_rdma_greeting(struct rmai_rdma_conn *conn,
+			       struct rmai_rdma_recv *r)
+{
+	struct rmai_rdma_hello *h = r->recv.buf;
+	bool last = false;
+
+	if (r->recv.len == sizeof(*h)) {
+		last = h->flags & cpu_to_le32(RMAI_RDMA_HELLO_LAST);
+		h->flags &= ~cpu_to_le32(RMAI_RDMA_HELLO_LAST);
+	}
+	if (!rmai_rdma_hello_ok(conn->xprt, &conn->conn.addr, h,
+				r->recv.len)) {
+		rmai_rdma_conn_kill(conn, -EPROTO);
+		return false;
+	}
+	if (conn->conn.incoming) {
+		if (!conn->greeted)
+			rmai_rdma_send_greeting(conn, 0);
+	} else {
+		rmai_rdma_send_greeting(conn, RMAI_RDMA_HELLO_LAST);
+		last = true;
+	}
+	conn->greeted = true;
+	return last;
+}
+
+/**
+ * rmai_rdma_greet - greet, and look at the peer's greetings
+ * @conn: connection that was RMAI_RDMA_GREETING; perhaps RMAI_RDMA_UP afterwards
+ *
+ * Context: conn->work
+ */
+void rmai_rdma_greet(struct rmai_rdma_conn *conn)
+{
+	struct rmai_rdma_recv *r;
+	bool last = false, due;
+
+	while (!last && READ_ONCE(conn->state) == RMAI_RDMA_GREETING) {
+		r = rmai_rdma_msg_held(conn);
+		if (!r)
+			break;
+		last = rmai_rdma_greeting(conn, r);
+		if (rmai_rdma_post_recv(conn, r))
+			rmai_rdma_conn_kill(conn, -ECONNRESET);
+	}
+
+	spin_lock_irq(&conn->lock);
+	due = conn->greet_due && conn->state == RMAI_RDMA_GREETING && !last;
+	conn->greet_due = false;
+	if (last && conn->state == RMAI_RDMA_GREETING) {
+		WRITE_ONCE(conn->state, RMAI_RDMA_UP);
+		conn->was_up = true;
+	}
+	spin_unlock_irq(&conn->lock);
+
+	if (due) {
+		rmai_rdma_send_greeting(conn, 0);
+		conn->greet_ms = conn->greet_ms ? 2 * conn->greet_ms :
+						  RMAI_RDMA_GREET_MS;
+		queue_delayed_work(rmai_rdma_wq, &conn->greet,
+				   msecs_to_jiffies(conn->greet_ms));
+	}
+}
+
 static void rmai_rdma_conn_rejected(struct rmai_rdma_conn *conn,
 				    struct rdma_cm_event *event)
 {
-	const void *data;
+	const struct rmai_rdma_hello *h;
 	u8 len = 0;
 
 	/* A peer that says who it is has refused for that reason: log it */
-	data = rdma_consumer_reject_data(conn->id, event, &len);
-	if (data && len)
-		rmai_rdma_hello_ok(conn->xprt, &conn->conn.addr, data, len);
+	h = rdma_consumer_reject_data(conn->id, event, &len);
+	if (!conn->conn.incoming && h && len >= sizeof(*h) &&
+	    h->magic == rmai_rdma_hello.magic)
+		rmai_rdma_hello_ok(conn->xprt, &conn->conn.addr, h, len);
 	rmai_rdma_conn_kill(conn, -ECONNREFUSED);
 }
 

@@ -150,7 +150,7 @@ static void rmai_rdma_conn_deadline(struct work_struct *work)
 			     deadline);
 
 	spin_lock_irq(&conn->lock);
-	if (conn->state == RMAI_RDMA_CONNECTING)
+	if (conn->state != RMAI_RDMA_UP)
 		__rmai_rdma_conn_kill(conn, -ETIMEDOUT);
 	spin_unlock_irq(&conn->lock);
 }
@@ -191,9 +191,10 @@ static void rmai_rdma_conn_finish(struct rmai_rdma_conn *conn)
 	struct rmai_rdma_xprt *xprt = conn->xprt;
 
 	cancel_delayed_work_sync(&conn->deadline);
+	cancel_delayed_work_sync(&conn->greet);
 	/*
 	 * Say goodbye, and have everything flushed, whatever the RDMA CM did to
-	 * that end: threads wait for it. One that never was up has nothing.
+	 * that end: threads wait for it. None do if it never was up.
 	 */
 	if (conn->was_up) {
 		struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
@@ -236,7 +237,9 @@ static void rmai_rdma_conn_work(struct work_struct *work)
 	state = conn->state;
 	spin_unlock_irq(&conn->lock);
 
-	if (state == RMAI_RDMA_UP)
+	if (state == RMAI_RDMA_GREETING)
+		rmai_rdma_greet(conn);
+	if (READ_ONCE(conn->state) == RMAI_RDMA_UP)
 		rmai_rdma_conn_announce(conn);
 	if (state != RMAI_RDMA_DEAD)
 		return;
@@ -288,6 +291,7 @@ struct rmai_rdma_conn *rmai_rdma_conn_alloc(struct rmai_rdma_xprt *xprt,
 	INIT_WORK(&conn->work, rmai_rdma_conn_work);
 	INIT_WORK(&conn->connect_work, rmai_rdma_connect_work);
 	INIT_DELAYED_WORK(&conn->deadline, rmai_rdma_conn_deadline);
+	INIT_DELAYED_WORK(&conn->greet, rmai_rdma_greet_timer);
 	refcount_set(&conn->users, 2);
 	init_completion(&conn->users_gone);
 	init_completion(&conn->torn);

@@ -252,8 +252,9 @@ static void rmai_rdma_remove_device(struct ib_device *dev, void *client_data)
 	list_for_each_entry(xprt, &rmai_rdma_xprts, node) {
 		if (!xprt->pd || xprt->dev != dev)
 			continue;
-		pr_warn("%s: device removed, its connections are closed\n",
-			xprt->name);
+		if (!xprt->down)
+			pr_warn("%s: device removed, its connections are closed\n",
+				xprt->name);
 		rmai_rdma_xprt_stop(xprt, -ENODEV);
 		rmai_rdma_xprt_end(xprt);
 	}

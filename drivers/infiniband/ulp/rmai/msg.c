@@ -45,6 +45,35 @@ static struct rmai_rdma_send *rmai_rdma_send_slot(struct rmai_rdma_conn *conn)
 	return s;
 }
 
+/* Post @s, a free slot, with a copy of @buf; on failure the connection ends */
+static int rmai_rdma_post_send(struct rmai_rdma_conn *conn,
+			       struct rmai_rdma_send *s, const void *buf,
+			       u32 len)
+{
+	struct ib_device *dev = conn->xprt->dev;
+	struct ib_sge sge = {
+		.addr	= s->dma,
+		.length	= len,
+		.lkey	= conn->xprt->pd->local_dma_lkey,
+	};
+	struct ib_send_wr wr = {
+		.wr_cqe		= &s->cqe,
+		.opcode		= IB_WR_SEND,
+		.send_flags	= IB_SEND_SIGNALED,
+		.sg_list	= &sge,
+		.num_sge	= 1,
+	};
+
+	ib_dma_sync_single_for_cpu(dev, s->dma, len, DMA_TO_DEVICE);
+	memcpy(s->buf, buf, len);
+	ib_dma_sync_single_for_device(dev, s->dma, len, DMA_TO_DEVICE);
+	if (!ib_post_send(conn->qp, &wr, NULL))
+		return 0;
+	/* The slot is lost: it does not matter any more */
+	rmai_rdma_conn_kill(conn, -ECONNRESET);
+	return -ENOTCONN;
+}
+
 /**
  * rmai_rdma_send - send a message; see struct rmai_transport_ops
  * @rc: connection
@@ -57,15 +86,7 @@ static struct rmai_rdma_send *rmai_rdma_send_slot(struct rmai_rdma_conn *conn)
 int rmai_rdma_send(struct rmai_conn *rc, const void *buf, u32 len)
 {
 	struct rmai_rdma_conn *conn = to_rdma_conn(rc);
-	struct ib_device *dev = conn->xprt->dev;
 	struct rmai_rdma_send *s;
-	struct ib_sge sge;
-	struct ib_send_wr wr = {
-		.opcode		= IB_WR_SEND,
-		.send_flags	= IB_SEND_SIGNALED,
-		.sg_list	= &sge,
-		.num_sge	= 1,
-	};
 	int ret;
 
 	if (!len || len > RMAI_MSG_MAX)
@@ -74,38 +95,49 @@ int rmai_rdma_send(struct rmai_conn *rc, const void *buf, u32 len)
 		return -EIO;
 	if (!rmai_rdma_conn_enter(conn))
 		return -ENOTCONN;
-
 	ret = wait_event_killable(conn->send_wait,
 				  (s = rmai_rdma_send_slot(conn)));
-	if (ret) {
+	if (ret)
 		ret = -EINTR;
-		goto out;
-	}
-	if (IS_ERR(s)) {
+	else if (IS_ERR(s))
 		ret = PTR_ERR(s);
-		goto out;
-	}
-
-	ib_dma_sync_single_for_cpu(dev, s->dma, len, DMA_TO_DEVICE);
-	memcpy(s->buf, buf, len);
-	ib_dma_sync_single_for_device(dev, s->dma, len, DMA_TO_DEVICE);
-	sge.addr = s->dma;
-	sge.length = len;
-	sge.lkey = conn->xprt->pd->local_dma_lkey;
-	wr.wr_cqe = &s->cqe;
-	ret = ib_post_send(conn->qp, &wr, NULL);
-	if (ret) {
-		/* The slot is not returned: the connection ends here */
-		rmai_rdma_conn_kill(conn, -ECONNRESET);
-		ret = -ENOTCONN;
-	}
-out:
+	else
+		ret = rmai_rdma_post_send(conn, s, buf, len);
 	rmai_rdma_conn_exit(conn);
 	return ret;
 }
 
-static int rmai_rdma_post_recv(struct rmai_rdma_conn *conn,
-			       struct rmai_rdma_recv *r)
+/**
+ * rmai_rdma_msg_greet - send a message before the core does
+ * @conn: connection that is RMAI_RDMA_GREETING
+ * @buf: bytes
+ * @len: how many
+ *
+ * Return: 0, -EAGAIN: no slot is free, -ENOTCONN
+ * Context: conn->work
+ */
+int rmai_rdma_msg_greet(struct rmai_rdma_conn *conn, const void *buf, u32 len)
+{
+	struct rmai_rdma_send *s;
+
+	spin_lock_irq(&conn->lock);
+	s = list_first_entry_or_null(&conn->send_free, struct rmai_rdma_send,
+				     node);
+	if (s)
+		list_del(&s->node);
+	spin_unlock_irq(&conn->lock);
+	return s ? rmai_rdma_post_send(conn, s, buf, len) : -EAGAIN;
+}
+
+/**
+ * rmai_rdma_post_recv - let a message be received
+ * @conn: connection whose queue pair stays meanwhile
+ * @r: buffer
+ *
+ * Return: 0 or what ib_post_recv() said
+ * Context: any
+ */
+int rmai_rdma_post_recv(struct rmai_rdma_conn *conn, struct rmai_rdma_recv *r)
 {
 	struct ib_sge sge = {
 		.addr	= r->dma,
@@ -155,11 +187,32 @@ static void rmai_rdma_recv_wc(struct ib_cq *cq, struct ib_wc *wc)
 
 	spin_lock_irqsave(&conn->lock, flags);
 	open = conn->recv_open;
-	if (!open)
+	if (!open) {
 		list_add_tail(&r->node, &conn->held);
+		if (conn->state == RMAI_RDMA_GREETING)
+			queue_work(rmai_rdma_wq, &conn->work);
+	}
 	spin_unlock_irqrestore(&conn->lock, flags);
 	if (open)
 		rmai_rdma_deliver(conn, r);
+}
+
+/**
+ * rmai_rdma_msg_held - take the first of the messages that are held back
+ * @conn: connection
+ *
+ * Return: the message, or NULL
+ */
+struct rmai_rdma_recv *rmai_rdma_msg_held(struct rmai_rdma_conn *conn)
+{
+	struct rmai_rdma_recv *r;
+
+	spin_lock_irq(&conn->lock);
+	r = list_first_entry_or_null(&conn->held, struct rmai_rdma_recv, node);
+	if (r)
+		list_del(&r->node);
+	spin_unlock_irq(&conn->lock);
+	return r;
 }
 
 /**

@@ -84,12 +84,13 @@ struct rmai_rdma_xprt {
 /*
  * A connection's states; there is no way back:
  *
- *   CONNECTING -- RDMA CM: established --> UP
- *       |                                  |
- *       +------ rmai_rdma_conn_kill() -----+--> DEAD
+ *   CONNECTING -- RDMA CM: established --> GREETING -- see cm.c --> UP
+ *       |                                     |                     |
+ *       +--------------- rmai_rdma_conn_kill() ---------------------+--> DEAD
  */
 enum rmai_rdma_state {
 	RMAI_RDMA_CONNECTING,
+	RMAI_RDMA_GREETING,
 	RMAI_RDMA_UP,
 	RMAI_RDMA_DEAD,
 };
@@ -122,10 +123,13 @@ struct rmai_rdma_recv {
  * @qp: queue pair; NULL until it is made
  * @port_num: device port
  * @peer_reads: incoming: READs that the peer can take, 0: it did not say
- * @work: does upcalls, and the end of the connection
+ * @work: does greetings, upcalls, and the end of the connection
  * @connect_work: makes the queue pair and connects or accepts; software iWARP
  *	sleeps for TCP in there, which must not hold up the RDMA CM's one worker
  * @deadline: gives up a connect
+ * @greet: asks @work to greet once more
+ * @greet_ms: after how long; @work's
+ * @greeted: the peer's greeting has come; @work's
  * @users: threads that use @id or @qp; 1 is the connection's own
  * @users_gone: no thread will any more
  * @torn: hardware resources are freed, every operation has called back
@@ -135,6 +139,7 @@ struct rmai_rdma_recv {
  * @lock: guards what follows
  * @state: see above
  * @was_up: was RMAI_RDMA_UP once
+ * @greet_due: @greet has asked
  * @err: why it is dead
  * @nr_sends: slots in @sends that have a mapped buffer
  * @sends: send slots
@@ -171,6 +176,9 @@ struct rmai_rdma_conn {
 	struct work_struct	work;
 	struct work_struct	connect_work;
 	struct delayed_work	deadline;
+	struct delayed_work	greet;
+	unsigned int		greet_ms;
+	bool			greeted;
 	refcount_t		users;
 	struct completion	users_gone;
 	struct completion	torn;
@@ -182,6 +190,7 @@ struct rmai_rdma_conn {
 	spinlock_t		lock;		/* what follows */
 	enum rmai_rdma_state	state;
 	bool			was_up;
+	bool			greet_due;
 	int			err;
 
 	unsigned int		nr_sends;
@@ -244,10 +253,15 @@ int rmai_rdma_cm_handler(struct rdma_cm_id *id, struct rdma_cm_event *event);
 int rmai_rdma_listen_handler(struct rdma_cm_id *id,
 			     struct rdma_cm_event *event);
 void rmai_rdma_conn_free_qp(struct rmai_rdma_conn *conn);
+void rmai_rdma_greet(struct rmai_rdma_conn *conn);
+void rmai_rdma_greet_timer(struct work_struct *work);
 
 /* msg.c */
 int rmai_rdma_msg_alloc(struct rmai_rdma_conn *conn);
 int rmai_rdma_msg_post_recvs(struct rmai_rdma_conn *conn);
+struct rmai_rdma_recv *rmai_rdma_msg_held(struct rmai_rdma_conn *conn);
+int rmai_rdma_post_recv(struct rmai_rdma_conn *conn, struct rmai_rdma_recv *r);
+int rmai_rdma_msg_greet(struct rmai_rdma_conn *conn, const void *buf, u32 len);
 void rmai_rdma_msg_open(struct rmai_rdma_conn *conn);
 void rmai_rdma_msg_unmap(struct rmai_rdma_conn *conn);
 void rmai_rdma_msg_free(struct rmai_rdma_conn *conn);
