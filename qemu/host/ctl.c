@@ -271,6 +271,15 @@ void ctl_line(struct link *l, char *line)
 		else
 			fault_request(l, id, action, atoi(arg));
 		return;
+	} else if (!strcmp(cmd, "alive")) {
+		char list[MAX_NODES * 12] = "";
+		size_t len = 0;
+
+		for (int i = 1; i <= opt.nr_nodes; i++)
+			if (node_alive(&nodes[i]))
+				len += snprintf(list + len, sizeof(list) - len, " %d", i);
+		link_write(l, "%s 0%s", id, list);
+		return;
 	} else if (l->idx) {
 		link_write(l, "%s 2 no such command: %s", id, cmd);
 	} else if (!strcmp(cmd, "hello")) {
