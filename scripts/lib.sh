@@ -112,5 +112,6 @@ kmake() {
 	shift
 	CCACHE_DIR=$RMAI_CACHE/ccache CCACHE_BASEDIR=${RMAI_BASEDIR-$RMAI_CACHE} \
 		nice -n 5 make -C "$RMAI_TREE" O="$dir" CC="ccache gcc" KBUILD_BUILD_TIMESTAMP=@1 \
-		KBUILD_BUILD_USER=rmai KBUILD_BUILD_HOST=rmai -j"${JOBS:-$(nproc)}" "$@"
+		KBUILD_BUILD_USER=rmai KBUILD_BUILD_HOST=rmai -j"${JOBS:-$(nproc)}" "$@" \
+		8>&- 9>&-	# the locks are the caller's, and end with it
 }
