@@ -6,7 +6,7 @@
 set -u -o pipefail
 
 port=18515
-limit_s=90			# of one measurement
+limit_s=45			# of one measurement
 
 die() {
 	echo "FAILED: $*"

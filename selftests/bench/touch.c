@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +38,7 @@ struct counter {
 	long long	value;
 };
 
-static uint64_t page_word(uint64_t page)
+static __u64 page_word(__u64 page)
 {
 	return (page + 1) * 0x9e3779b97f4a7c15ULL;
 }
@@ -49,15 +48,15 @@ static double now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
+	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-static uint64_t parse_size(const char *s)
+static __u64 parse_size(const char *s)
 {
 	static const char suffixes[] = "KMG";
 	char *end;
 	const char *p;
-	uint64_t n;
+	__u64 n;
 
 	errno = 0;
 	n = strtoull(s, &end, 0);
@@ -97,10 +96,10 @@ static int read_counters(struct counter *list)
 	return n;
 }
 
-static void make(const char *name, uint64_t size, uint64_t vmr_size)
+static void make(const char *name, __u64 size, __u64 vmr_size)
 {
 	struct rmai_attr attr = { .mask = RMAI_ATTR_VMR_SIZE, .vmr_size = vmr_size };
-	uint64_t step = 1 << 20, off, i;
+	__u64 step = 1 << 20, off, i;
 	char *buf;
 	int fd;
 
@@ -114,12 +113,12 @@ static void make(const char *name, uint64_t size, uint64_t vmr_size)
 	if (fd < 0)
 		err(1, "%s", name);
 	if (ioctl(fd, RMAI_IOC_SETATTR, &attr))
-		err(1, "%s: VMR size %llu", name, (unsigned long long)vmr_size);
+		err(1, "%s: VMR size %llu", name, vmr_size);
 	for (off = 0; off < size; off += step) {
-		uint64_t len = size - off < step ? size - off : step;
+		__u64 len = size - off < step ? size - off : step;
 
 		for (i = 0; i < len; i += PAGE)
-			*(uint64_t *)(buf + i) = page_word((off + i) / PAGE);
+			*(__u64 *)(buf + i) = page_word((off + i) / PAGE);
 		if (write(fd, buf, len) != (ssize_t)len)
 			err(1, "%s: write", name);
 	}
@@ -131,12 +130,12 @@ static void make(const char *name, uint64_t size, uint64_t vmr_size)
 }
 
 /* First page that is not what it should be, or @nr */
-static uint64_t touch_pages(const char *p, uint64_t nr)
+static __u64 touch_pages(const char *p, __u64 nr)
 {
-	uint64_t i;
+	__u64 i;
 
 	for (i = 0; i < nr; i++)
-		if (*(const volatile uint64_t *)(p + i * PAGE) != page_word(i))
+		if (*(const volatile __u64 *)(p + i * PAGE) != page_word(i))
 			break;
 	return i;
 }
@@ -144,7 +143,7 @@ static uint64_t touch_pages(const char *p, uint64_t nr)
 /* Code, stack and clock are not to be counted: use them once before */
 static void warm_up(void)
 {
-	uint64_t *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+	__u64 *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
@@ -156,9 +155,9 @@ static void warm_up(void)
 	munmap(p, PAGE);
 }
 
-static uint64_t resident(void *p, uint64_t len)
+static __u64 resident(void *p, __u64 len)
 {
-	uint64_t nr = len / PAGE, i, n = 0;
+	__u64 nr = len / PAGE, i, n = 0;
 	unsigned char *vec = malloc(nr);
 
 	if (!vec || mincore(p, len, vec))
@@ -175,7 +174,7 @@ static void touch(const char *name, bool keep)
 	struct counter before[MAX_COUNTERS], after[MAX_COUNTERS];
 	struct rmai_attr attr = { 0 };
 	struct rusage u0, u1;
-	uint64_t len, here, bad;
+	__u64 len, here, bad;
 	double t0, t1;
 	int fd, n, i;
 	char *p;
@@ -197,7 +196,7 @@ static void touch(const char *name, bool keep)
 	here = resident(p, len);
 	if (here && !keep)
 		errx(1, "%s: not cold: %llu of %llu pages are here", name,
-		     (unsigned long long)here, (unsigned long long)(len / PAGE));
+		     here, (len / PAGE));
 	warm_up();
 	n = read_counters(before);
 	getrusage(RUSAGE_SELF, &u0);
@@ -208,11 +207,11 @@ static void touch(const char *name, bool keep)
 	if (read_counters(after) != n)
 		errx(1, "counters come and go");
 	if (bad != len / PAGE)
-		errx(1, "%s: page %llu has wrong data", name, (unsigned long long)bad);
+		errx(1, "%s: page %llu has wrong data", name, bad);
 
 	printf("{\"bytes\": %llu, \"vmr_size\": %llu, \"resident_before\": %llu, ",
-	       (unsigned long long)len, (unsigned long long)attr.vmr_size,
-	       (unsigned long long)here);
+	       len, attr.vmr_size,
+	       here);
 	printf("\"seconds\": %.6f, \"mb_per_s\": %.3f, \"majflt\": %ld, \"minflt\": %ld, ",
 	       t1 - t0, len / (t1 - t0) / 1e6, u1.ru_majflt - u0.ru_majflt,
 	       u1.ru_minflt - u0.ru_minflt);
@@ -236,7 +235,7 @@ static void usage(void)
 int main(int argc, char **argv)
 {
 	const char *mnt = getenv("RMAI_MNT"), *what = argc > 1 ? argv[1] : "";
-	uint64_t vmr_size = RMAI_VMR_DEFAULT;
+	__u64 vmr_size = RMAI_VMR_DEFAULT;
 	bool keep = false;
 	int opt;
 
