@@ -21,6 +21,7 @@
 
 #define PORT		"5471"
 #define NR_RECVS	72		/* what the transport expects of a peer */
+#define NR_SENDS	32		/* in turn: a device may read one a while after the call */
 #define BUF		8192
 #define PATIENCE	15000		/* ms that a node may take for anything */
 
@@ -46,7 +47,8 @@ struct conn {
 	struct ibv_pd *pd;
 	struct ibv_cq *cq;
 	struct ibv_mr *mr;
-	unsigned char *mem;		/* NR_RECVS + 1 buffers, the last one to send from */
+	unsigned char *mem;		/* NR_RECVS buffers, and NR_SENDS more */
+	unsigned int sends;
 	bool ended;
 	unsigned int recvs;
 };
@@ -153,8 +155,8 @@ static struct conn *conn_open_with(const void *private, size_t len, unsigned int
 	rdma_freeaddrinfo(ai);
 	c->pd = ibv_alloc_pd(c->id->verbs);
 	c->cq = ibv_create_cq(c->id->verbs, 512, NULL, NULL, 0);
-	c->mem = aligned_alloc(4096, (NR_RECVS + 1) * BUF);
-	c->mr = c->pd && c->mem ? ibv_reg_mr(c->pd, c->mem, (NR_RECVS + 1) * BUF,
+	c->mem = aligned_alloc(4096, (NR_RECVS + NR_SENDS) * BUF);
+	c->mr = c->pd && c->mem ? ibv_reg_mr(c->pd, c->mem, (NR_RECVS + NR_SENDS) * BUF,
 					     IBV_ACCESS_LOCAL_WRITE) : NULL;
 	qp.send_cq = c->cq;
 	qp.recv_cq = c->cq;
@@ -182,7 +184,7 @@ static struct conn *conn_open(void)
 /* Post a message; the completion is not awaited */
 static void conn_post(struct conn *c, const void *buf, size_t len)
 {
-	unsigned char *mem = c->mem + NR_RECVS * BUF;
+	unsigned char *mem = c->mem + (NR_RECVS + c->sends++ % NR_SENDS) * BUF;
 	struct ibv_sge sge = { (uintptr_t)mem, len, c->mr->lkey };
 	struct ibv_send_wr wr = {
 		.wr_id = NR_RECVS, .sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_SEND,

@@ -21,6 +21,7 @@ static void usage(void)
 	      "  fill PATH SIZE SEED     write a pattern\n"
 	      "  seal PATH\n"
 	      "  attr PATH               attributes, \"name=value\" lines\n"
+	      "  drop PATH               drop replicas\n"
 	      "  read PATH SEED          check the pattern through read(2)\n"
 	      "  map PATH SEED [from=N] [len=N] [step=N] [cold]\n"
 	      "                          check it through a mapping at the symmetric address;\n"
@@ -30,9 +31,11 @@ static void usage(void)
 	      "                          address to FILE, end when stdin does\n"
 	      "  attach ADDR SIZE SEED   map it by its address, and check\n"
 	      "  cycle COUNT PREFIX SIZE VMR  create, fill, seal, map, check, unmap, unlink\n"
+	      "  put PATH TEXT           write it, as echo would\n"
 	      "  try CALL...             what errno: mmap-anon SIZE, creat PATH, ...\n"
 	      "Sizes may end in K, M or G. A byte that is wrong: status 3, and where.\n"
-	      "An error: status 1; SIGBUS: status 7; how long it took is printed for all.\n",
+	      "An error: status 1; SIGBUS: status 7; how long it took is printed for all.\n"
+	      "With RMAI_FAIL set faults may be injected into it (/proc/self/make-it-fail).\n",
 	      stderr);
 	exit(2);
 }
@@ -72,7 +75,7 @@ static const char *opt(char **argv, const char *name)
 	return NULL;
 }
 
-static double started;
+static double started, last_seen;	/* when bytes came, at last */
 
 static void took(void)
 {
@@ -87,8 +90,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 	(void)sig;
 	(void)context;
-	n = snprintf(buf, sizeof(buf), "sigbus=%p\nseconds=%.3f\n", info->si_addr,
-		     rmai_now() - started);
+	n = snprintf(buf, sizeof(buf), "sigbus=%p\nwaited=%.3f\nseconds=%.3f\n", info->si_addr,
+		     rmai_now() - last_seen, rmai_now() - started);
 	if (write(1, buf, n) != n)
 		_exit(1);
 	_exit(7);
@@ -156,6 +159,15 @@ static int cmd_seal(char **argv)
 	return 0;
 }
 
+static int cmd_drop(char **argv)
+{
+	int fd = open_region(argv[0], O_RDONLY);
+
+	if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		die("%s: fadvise", argv[0]);
+	return 0;
+}
+
 static int cmd_attr(char **argv)
 {
 	int fd = open_region(argv[0], O_RDONLY);
@@ -210,9 +222,14 @@ static void check(const char *how, const uint8_t *p, uint64_t len, uint64_t off,
 	uint64_t i;
 
 	if (!step) {
-		bad = rmai_wrong(p, len, off, seed);
-		if (bad >= 0)
-			is_wrong(how, off + bad);
+		for (i = 0; i < len; i += PAGE) {
+			uint64_t n = len - i < PAGE ? len - i : PAGE;
+
+			last_seen = rmai_now();
+			bad = rmai_wrong(p + i, n, off + i, seed);
+			if (bad >= 0)
+				is_wrong(how, off + i + bad);
+		}
 		return;
 	}
 	for (i = 0; i < len; i += step)
@@ -365,6 +382,15 @@ static int cmd_cycle(char **argv)
 	return 0;
 }
 
+static int cmd_put(char **argv)
+{
+	int fd = open_region(argv[0], O_WRONLY);
+
+	if (write(fd, argv[1], strlen(argv[1])) < 0)
+		die("%s: %m", argv[0]);
+	return 0;
+}
+
 static int cmd_try(char **argv)
 {
 	long ret = -1;
@@ -388,9 +414,10 @@ static const struct {
 	int (*run)(char **argv);
 } commands[] = {
 	{ "create", 1, cmd_create }, { "fill", 3, cmd_fill }, { "seal", 1, cmd_seal },
-	{ "attr", 1, cmd_attr }, { "read", 2, cmd_read }, { "map", 2, cmd_map },
+	{ "drop", 1, cmd_drop }, { "attr", 1, cmd_attr }, { "read", 2, cmd_read }, { "map", 2, cmd_map },
 	{ "loop", 3, cmd_loop }, { "anon", 4, cmd_anon }, { "attach", 3, cmd_attach },
-	{ "cycle", 4, cmd_cycle }, { "try", 2, cmd_try },
+	{ "cycle", 4, cmd_cycle }, { "put", 2, cmd_put },
+	{ "try", 2, cmd_try },
 };
 
 int main(int argc, char **argv)
@@ -407,7 +434,14 @@ int main(int argc, char **argv)
 			continue;
 		if (argc - 2 < commands[i].nr_args)
 			usage();
-		started = rmai_now();
+		started = last_seen = rmai_now();
+		/* From here on failslab and the like may fail what this process does */
+		if (getenv("RMAI_FAIL")) {
+			FILE *f = fopen("/proc/self/make-it-fail", "w");
+
+			if (!f || fputs("1", f) < 0 || fclose(f))
+				die("/proc/self/make-it-fail: %m");
+		}
 		ret = commands[i].run(argv + 2);
 		if (strcmp(argv[1], "try") && strcmp(argv[1], "attr"))
 			took();

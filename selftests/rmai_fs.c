@@ -647,6 +647,20 @@ TEST_F_TIMEOUT(fs, pool_full, RMAI_TIMEOUT)
 		ASSERT_EQ(MIB, pread(fd, buf, MIB, written - MIB));
 		EXPECT_EQ(-1, rmai_wrong(buf, MIB, written - MIB, 7));
 		TH_LOG("node %d took %zu MiB, then ENOSPC", spec.nodes[0], written >> 20);
+		/* A store to a mapping has no errno: a page that cannot be had is a signal */
+		if (full) {
+			int other = rmai_create("t_fs_full", &spec);
+			uint8_t *p;
+
+			ASSERT_LE(0, other);
+			ASSERT_EQ(0, ftruncate(other, 4 * MIB));
+			p = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, RMAI_FLAGS, other, 0);
+			ASSERT_NE(MAP_FAILED, p);
+			EXPECT_EQ(SIGBUS, rmai_poke(p + 3 * MIB, 1));
+			munmap(p, 4 * MIB);
+			close(other);
+			EXPECT_EQ(0, unlink(rmai_path("t_fs_full")));
+		}
 		/* ... and the pool is free again when it goes */
 		close(fd);
 		ASSERT_EQ(0, unlink(rmai_path(OTHER)));

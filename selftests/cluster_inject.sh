@@ -1,0 +1,192 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# cluster_inject.sh [WHAT...]: operations of the transport and allocations fail, by
+# the kernel's fault injection. What is done then succeeds, perhaps after retries, or
+# fails with an error; never is a byte wrong, and nothing is left behind.
+#
+#	node 1	memory
+#	node 2	compute
+# shellcheck source=lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+need_cluster 2
+dbg=/sys/kernel/debug
+[ $# -gt 0 ] || set -- fail_rdma fail_send fail_reg fail_conn failslab fail_page_alloc everywhere join
+size=$(debug && echo 256K || echo 1M)
+rounds=$(debug && echo 3 || echo 6)
+# What is lost is lost soon, so that errors come in time
+echo 3000 >$cfg/loss_tmo_ms
+
+inject() {	# inject WHAT PERCENT: on this node, until told otherwise
+	local dir=$dbg/$1
+	[ -d "$dir" ] || dir=$dbg/rmai_rdma/$1
+	[ -d "$dir" ] || { echo "no $1 in debugfs"; return 1; }
+	echo "$2" >"$dir/probability" && echo 1 >"$dir/interval" && echo -1 >"$dir/times" &&
+		echo 0 >"$dir/verbose"
+}
+has() { [ -d "$dbg/$1" ] || [ -d "$dbg/rmai_rdma/$1" ]; }
+
+# clean COMMAND...: it may fail, but not with wrong bytes (3), a hang, or a crash
+ok=0 errors=0
+clean() {
+	local rc
+	timeout -s KILL 100 "$@" >"$tmp/one" 2>&1
+	rc=$?
+	case $rc in
+	0) ok=$((ok + 1)) ;;
+	1 | 7) errors=$((errors + 1)) ;;
+	*)
+		cat "$tmp/one"
+		echo "status $rc: $*"
+		return 1
+		;;
+	esac
+}
+
+# Where faults are injected no other file system shall be asked for anything: the
+# program lies in memory, and is static
+cp "$bin/region" /dev/shm/ && PATH=/dev/shm:$PATH
+
+# All that a node does with regions, again and again
+work() {
+	local i name
+	ok=0 errors=0
+	for ((i = 0; i < rounds; i++)); do
+		name=inject-$i
+		cd /rmai || return
+		clean region map sealed 1 cold && clean region read sealed 1 &&
+			clean region map soft 2 cold || return
+		clean region read open 3 || return
+		# A load: create, write, seal, read back
+		clean region create "$name" vmr=12K || return
+		clean region fill "$name" 100K 4 || return
+		if [ "$(head -c 102401 "$name" 2>/dev/null | wc -c)" = 102400 ] && [ $errors = 0 ]; then
+			clean region seal "$name" && clean region map "$name" 4 || return
+		fi
+		clean rm -f "$name" || return
+		clean ls /rmai || return
+	done
+	cd /
+	echo "$ok operations succeeded, $errors failed"
+}
+# After it nothing is wrong, and all works
+well() {
+	region map /rmai/sealed 1 cold && region map /rmai/soft 2 cold && region read /rmai/open 3
+}
+none_left() {
+	local f
+	for f in /rmai/inject-*; do
+		[ ! -e "$f" ] || rm "$f" || return
+	done
+}
+
+if on 1; then
+	region create /rmai/sealed vmr=64K on_loss=block && region fill /rmai/sealed "$size" 1 &&
+		region seal /rmai/sealed
+	region create /rmai/soft vmr=4K on_loss=sigbus && region fill /rmai/soft 256K 2 &&
+		region seal /rmai/soft
+	region create /rmai/open vmr=64K && region fill /rmai/open "$size" 3
+fi >"$tmp/made"
+meet made
+
+for what; do
+	case $what in
+	fail_*[!c])
+		has "$what" || { on 2 && skip "$what" "no CONFIG_FAULT_INJECTION_DEBUG_FS"; continue; }
+		percent=5
+		[ "$what" != fail_conn ] || percent=1
+		# The reader's side, then the home's
+		for side in 2 1; do
+			meet "$what-$side"
+			on $side && { inject "$what" $percent || exit 1; }
+			meet "$what-$side"
+			if on 2; then
+				retries=$(stat fetch_retries) again=$(stat reconnects)
+				check "$what on node $side, $percent %: no wrong bytes" work
+				say "$what: $(($(stat fetch_retries) - retries)) chunks retried," \
+					"$(($(stat reconnects) - again)) reconnects"
+			fi
+			meet "$what-$side"
+			on $side && inject "$what" 0
+			meet "$what-$side"
+			on 2 && check "$what on node $side: all is well after it" within 20 well
+		done
+		;;
+	failslab | fail_page_alloc)
+		on 2 || continue
+		has "$what" || { skip "$what" "not in this kernel"; continue; }
+		echo Y >"$dbg/$what/task-filter"
+		echo N >"$dbg/$what/ignore-gfp-wait"
+		[ ! -e "$dbg/$what/min-order" ] || echo 0 >"$dbg/$what/min-order"
+		[ ! -e "$dbg/$what/ignore-gfp-highmem" ] || echo N >"$dbg/$what/ignore-gfp-highmem"
+		inject "$what" 10 || exit 1
+		export RMAI_FAIL=1
+		check "$what, 10 %, of the program: no wrong bytes" work
+		unset RMAI_FAIL
+		inject "$what" 0
+		check "$what: all is well after it" within 20 well
+		;;
+	everywhere)
+		# Whatever RMAI allocates, in whichever task, on both nodes
+		filter=$dbg/failslab/require-start
+		if [ ! -e $filter ]; then
+			on 2 && skip "failslab in all of RMAI" "no stack trace filter: debug kernel only"
+			continue
+		fi
+		# What is called rmai_ and stands together is mm/rmai; init sections are gone
+		range=$(awk '$2 ~ /[tT]/ && $3 ~ /^rmai_(space_|request_work|serve$|fault$|home_|owner_|fetch_)/ { print $1 }' \
+			/proc/kallsyms | sort | sed -n '1p;$p')
+		for f in failslab fail_page_alloc; do
+			meet "$f"
+			echo "0x${range%%$'\n'*}" >$dbg/$f/require-start
+			echo "0x${range##*$'\n'}" >$dbg/$f/require-end
+			echo 32 >$dbg/$f/stacktrace-depth
+			echo N >$dbg/$f/task-filter
+			echo N >$dbg/$f/ignore-gfp-wait
+			inject $f 5 || exit 1
+			meet "$f"
+			on 2 && check "$f, 5 %, in all of RMAI on both nodes: no wrong bytes" work
+			meet "$f"
+			inject $f 0
+			meet "$f"
+			on 2 && check "$f in all of RMAI: all is well after it" within 20 well
+		done
+		;;
+	join)
+		meet join
+		on 2 || continue
+		umount /rmai || exit 1
+		tried=0 came=0
+		joins() {
+			local i
+			for ((i = 0; i < 20; i++)); do
+				echo 0 >$cfg/online || return
+				# From certain failure to hardly any
+				inject failslab $((20 - i))
+				tried=$((tried + 1))
+				RMAI_FAIL=1 region put online 1 2>>"$tmp/joins" && came=$((came + 1))
+				inject failslab 0
+			done
+			echo "$came of $tried attempts to go online succeeded"
+			sort "$tmp/joins" | uniq -c
+			[ "$came" -lt "$tried" ]
+		}
+		cd $cfg || exit 1
+		echo Y >$dbg/failslab/task-filter
+		check "going online with allocations that fail" joins
+		echo 1 >$cfg/online
+		cd / || exit 1
+		check "then without" within 20 peer_is 1 up
+		check "rmaifs" mount -t rmaifs rmai /rmai
+		check "all is well after it" within 20 well
+		;;
+	esac
+done
+meet end
+on 2 && check "what was half made can be removed" none_left
+meet end
+on 1 && rm -f /rmai/*
+meet end
+within 30 gauges_are_0
+check "nothing is left" gauges_are_0
+meet end
