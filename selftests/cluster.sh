@@ -33,6 +33,7 @@ fi
 meet addr
 check "named: mapped, every byte right" values region map /rmai/addr 1
 value addr >"$RMAI_OUT/addr-$RMAI_NODE"
+on 3 && check "a byte that is wrong would be found" status 3 region map /rmai/addr 99
 meet addr
 check "named: the same address on all nodes" same addr
 

@@ -316,7 +316,7 @@ static void hello_learn(u16 id)
 	msg.hello.page_size = 4096;
 	msg.hello.key_pages = 512;
 	msg.hello.role = RMAI_ROLE_COMPUTE;
-	strcpy(msg.hello.cluster, "rmai");
+	memcpy(msg.hello.cluster, "rmai", 5);
 	send_msg(c, &msg);
 	if (!recv_reply(c, &hello, PATIENCE))
 		die("no answer to HELLO");

@@ -112,15 +112,18 @@ static int cmd_create(char **argv)
 	int fd = open_region(argv[0], O_RDWR | O_CREAT | O_EXCL);
 	const char *v;
 
-	if ((v = opt(argv, "vmr"))) {
+	v = opt(argv, "vmr");
+	if (v) {
 		attr.mask |= RMAI_ATTR_VMR_SIZE;
 		attr.vmr_size = num(v);
 	}
-	if ((v = opt(argv, "stripe"))) {
+	v = opt(argv, "stripe");
+	if (v) {
 		attr.mask |= RMAI_ATTR_STRIPE;
 		attr.stripe = num(v);
 	}
-	if ((v = opt(argv, "on_loss"))) {
+	v = opt(argv, "on_loss");
+	if (v) {
 		attr.mask |= RMAI_ATTR_ON_LOSS;
 		attr.on_loss = !strcmp(v, "block") ? RMAI_ON_LOSS_BLOCK : RMAI_ON_LOSS_SIGBUS;
 	}
@@ -252,12 +255,15 @@ static int cmd_map(char **argv)
 		die("%s: fadvise", argv[0]);
 	if (rmai_getattr(fd, &a))
 		die("%s: GETATTR: %m", argv[0]);
-	if ((v = opt(argv, "from")))
+	v = opt(argv, "from");
+	if (v)
 		from = num(v);
 	len = a.size - from;
-	if ((v = opt(argv, "len")))
+	v = opt(argv, "len");
+	if (v)
 		len = num(v);
-	if ((v = opt(argv, "step")))
+	v = opt(argv, "step");
+	if (v)
 		step = num(v);
 	p = mmap(NULL, len, PROT_READ, RMAI_FLAGS, fd, from);
 	if (p == MAP_FAILED)
@@ -413,10 +419,18 @@ static const struct {
 	int nr_args;
 	int (*run)(char **argv);
 } commands[] = {
-	{ "create", 1, cmd_create }, { "fill", 3, cmd_fill }, { "seal", 1, cmd_seal },
-	{ "drop", 1, cmd_drop }, { "attr", 1, cmd_attr }, { "read", 2, cmd_read }, { "map", 2, cmd_map },
-	{ "loop", 3, cmd_loop }, { "anon", 4, cmd_anon }, { "attach", 3, cmd_attach },
-	{ "cycle", 4, cmd_cycle }, { "put", 2, cmd_put },
+	{ "create", 1, cmd_create },
+	{ "fill", 3, cmd_fill },
+	{ "seal", 1, cmd_seal },
+	{ "drop", 1, cmd_drop },
+	{ "attr", 1, cmd_attr },
+	{ "read", 2, cmd_read },
+	{ "map", 2, cmd_map },
+	{ "loop", 3, cmd_loop },
+	{ "anon", 4, cmd_anon },
+	{ "attach", 3, cmd_attach },
+	{ "cycle", 4, cmd_cycle },
+	{ "put", 2, cmd_put },
 	{ "try", 2, cmd_try },
 };
 
@@ -434,7 +448,8 @@ int main(int argc, char **argv)
 			continue;
 		if (argc - 2 < commands[i].nr_args)
 			usage();
-		started = last_seen = rmai_now();
+		started = rmai_now();
+		last_seen = started;
 		/* From here on failslab and the like may fail what this process does */
 		if (getenv("RMAI_FAIL")) {
 			FILE *f = fopen("/proc/self/make-it-fail", "w");

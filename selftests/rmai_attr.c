@@ -65,13 +65,12 @@ TEST_F_TIMEOUT(attr, defaults, RMAI_TIMEOUT)
 		EXPECT_EQ(i < (int)a.nr_nodes, a.nodes[i] != 0);
 		EXPECT_TRUE(!a.nodes[i] || rmai_is_memory(a.nodes[i]));
 	}
-	for (i = 0; i < 4; i++) {
-		EXPECT_EQ(0, a.reserved[i]);
-	}
+	EXPECT_EQ(-1, rmai_not(a.reserved, sizeof(a.reserved), 0));
 	/* A region id is not used again */
 	close(self->fd);
 	ASSERT_EQ(0, unlink(rmai_path(NAME)));
-	fd = self->fd = rmai_create(NAME, NULL);
+	fd = rmai_create(NAME, NULL);
+	self->fd = fd;
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, rmai_getattr(fd, &b));
 	EXPECT_NE(a.region_id, b.region_id);
@@ -225,7 +224,8 @@ TEST_F_TIMEOUT(attr, stat, RMAI_TIMEOUT)
 		SKIP(return, "no other memory node");
 	close(self->fd);
 	ASSERT_EQ(0, unlink(rmai_path(NAME)));
-	fd = self->fd = rmai_sealed(NAME, &spec, size, 1);
+	fd = rmai_sealed(NAME, &spec, size, 1);
+	self->fd = fd;
 	ASSERT_LE(0, fd);
 	memset(&st, 0xff, sizeof(st));
 	ASSERT_EQ(0, ioctl(fd, RMAI_IOC_STAT, &st));

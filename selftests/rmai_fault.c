@@ -116,10 +116,15 @@ static void count_since(struct counts *c)
 	c->errors = rmai_stat("fetch_errors") - c->errors;
 }
 
-#define LOG_COUNTS(what, c)						\
-	TH_LOG("%s: %ld major, %ld minor faults of the process (%lld, %lld counted by RMAI), %lld VMRs, %lld KiB", \
-	       what, (c).p_major, (c).p_minor, (c).major, (c).minor, (c).vmrs, \
-	       (c).bytes / 1024)
+static char *counts(const struct counts *c)
+{
+	static char buf[256];
+
+	snprintf(buf, sizeof(buf),
+		 "%ld major, %ld minor faults (%lld, %lld counted by RMAI), %lld VMRs, %lld KiB",
+		 c->p_major, c->p_minor, c->major, c->minor, c->vmrs, c->bytes / 1024);
+	return buf;
+}
 
 static void touch(const volatile uint8_t *p, uint64_t pages)
 {
@@ -155,7 +160,7 @@ TEST_F_TIMEOUT(fault, sequential, RMAI_TIMEOUT)
 	count(&c);
 	touch(p, self->pages);
 	count_since(&c);
-	LOG_COUNTS("cold", c);
+	TH_LOG("cold: %s", counts(&c));
 	/* All was fetched, once, nothing else */
 	EXPECT_EQ(self->vmrs, c.vmrs);
 	EXPECT_EQ(len, c.bytes);
@@ -180,7 +185,7 @@ TEST_F_TIMEOUT(fault, sequential, RMAI_TIMEOUT)
 	count(&c);
 	touch(p, self->pages);
 	count_since(&c);
-	LOG_COUNTS("warm", c);
+	TH_LOG("warm: %s", counts(&c));
 	EXPECT_EQ(0, c.vmrs);
 	EXPECT_EQ(0, c.bytes);
 	EXPECT_EQ(0, c.major);
@@ -210,7 +215,7 @@ TEST_F_TIMEOUT(fault, one_byte, RMAI_TIMEOUT)
 		ASSERT_EQ(0, ioctl(self->fd, RMAI_IOC_STAT, &st));
 	} while (st.fetch_bytes < end - start && rmai_now() < give_up);
 	count_since(&c);
-	LOG_COUNTS("one byte", c);
+	TH_LOG("one byte: %s", counts(&c));
 	EXPECT_EQ(1, c.vmrs);
 	EXPECT_EQ(end - start, c.bytes);
 	EXPECT_EQ(1, c.major);
@@ -220,18 +225,18 @@ TEST_F_TIMEOUT(fault, one_byte, RMAI_TIMEOUT)
 
 TEST_F_TIMEOUT(fault, backwards, RMAI_TIMEOUT)
 {
-	uint64_t len = self->pages * PAGE, i;
+	uint64_t len = self->pages * PAGE, i, wrong = 0;
 	struct counts c;
 	uint8_t *p;
 
 	p = mmap(NULL, len, PROT_READ, RMAI_FLAGS, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	count(&c);
-	for (i = self->pages; i--;) {
-		ASSERT_EQ(rmai_byte(i * PAGE, SEED), p[i * PAGE]);
-	}
+	for (i = self->pages; i--;)
+		wrong += p[i * PAGE] != rmai_byte(i * PAGE, SEED);
+	EXPECT_EQ(0, wrong);
 	count_since(&c);
-	LOG_COUNTS("backwards", c);
+	TH_LOG("backwards: %s", counts(&c));
 	EXPECT_EQ(self->vmrs, c.vmrs);
 	EXPECT_EQ(len, c.bytes);
 	EXPECT_EQ(-1, rmai_wrong(p, variant->size, 0, SEED));
@@ -253,7 +258,7 @@ TEST_F_TIMEOUT(fault, inside_a_vmr, RMAI_TIMEOUT)
 	count(&c);
 	EXPECT_EQ(-1, rmai_wrong(p, to - from, from, SEED));
 	count_since(&c);
-	LOG_COUNTS("a part", c);
+	TH_LOG("a part: %s", counts(&c));
 	EXPECT_EQ((to - 1) / variant->vmr_size - from / variant->vmr_size + 1, c.vmrs);
 	/* Nothing outside was mapped */
 	EXPECT_EQ(SIGSEGV, rmai_peek(p - 1));

@@ -64,7 +64,8 @@ TEST_F_TIMEOUT(seal, all_sets, RMAI_TIMEOUT)
 
 		close(self->fd);
 		ASSERT_EQ(0, unlink(rmai_path(NAME)));
-		fd = self->fd = rmai_create(NAME, &spec);
+		fd = rmai_create(NAME, &spec);
+		self->fd = fd;
 		ASSERT_LE(0, fd);
 		ASSERT_EQ(0, rmai_write_pattern(fd, 0, 100000, seals));
 		ASSERT_EQ(0, fcntl(fd, F_GET_SEALS));

@@ -14,7 +14,7 @@
 
 [ $# -gt 0 ] || set -- rmai_fs rmai_seal rmai_attr rmai_mmap rmai_fault rmai_leak
 [ "$(id -u)" = 0 ] || skip_all "must be root"
-mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config 2>/dev/null
 [ -d $cfg ] || skip_all "this kernel has no CONFIG_RMAI, or no configfs is mounted"
 [ -x "$bin/$1" ] || { echo "Bail out! $bin/$1 is not built"; exit 1; }
 
