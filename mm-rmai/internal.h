@@ -65,7 +65,9 @@ struct rmai_peer;
  * @next_cookie: for xa_alloc_cyclic
  * @regions: regions owned by this node, by id
  * @next_id: of the next region
+ * @made_lock: guards @made and @made_next
  * @made: creations of late, so that a repeated CREATE is known
+ * @made_next: the entry of @made to be used next
  * @space: this node's slice of the window
  * @pool_used: home pages
  * @users: regions open on this node, and threads that begin to use it
@@ -164,7 +166,8 @@ struct rmai_link {
  * @down_since: jiffies since when it has not been up
  * @retry_at: jiffies of the next attempt to connect
  * @key_bytes: most bytes that one of its keys covers
- * @pool_total, @pool_used: what it said last, bytes
+ * @pool_total: bytes that it offers, as it said last
+ * @pool_used: bytes of them in use
  * @was_up: it has been up since this node went online
  * @last_error: why it is not up
  * @calls: requests in flight by xid
@@ -231,7 +234,8 @@ struct rmai_region {
  * @rc: whose
  * @id: region
  * @geom: geometry; fixed once the region has data. @geom.size may lag i_size
- * @attr: attributes last heard from the owner; guarded by @attr_lock
+ * @attr_lock: guards @attr
+ * @attr: attributes last heard from the owner
  * @attr_time: jiffies of it
  * @sealed: F_SEAL_WRITE|GROW|SHRINK are set: immutable
  * @size_dirty: i_size is ahead of what the owner knows

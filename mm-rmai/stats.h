@@ -67,6 +67,7 @@ s64 rmai_replica_pages(void);
  * configured node while online.
  */
 struct rmai_cluster;
+
 int rmai_sysfs_init(void);
 int rmai_sysfs_online(struct rmai_cluster *rc);
 void rmai_sysfs_offline(struct rmai_cluster *rc);

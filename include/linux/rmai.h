@@ -207,6 +207,9 @@ struct rmai_xprt_events {
 
 /**
  * struct rmai_transport_ops - a transport
+ * @owner: module, held while a node that uses the transport is online
+ * @name: what configfs calls it
+ * @list: the core's
  * @open: make an endpoint that listens at @addr; may sleep. ERR_PTR: -ENODEV
  *	no RDMA device has this address, -EADDRINUSE, -ENOMEM. @context is kept in
  *	xprt->context. Sets xprt->max_key_pages.
@@ -217,9 +220,9 @@ struct rmai_xprt_events {
  *	->rdma() and ->reg() return, what is queued or in flight calls back with an
  *	error; later calls give -ENOTCONN. @conn stays valid. Any number of times;
  *	may sleep, but not for the peer.
- * @disconnect: end a connection (in any state; no thread is inside another call for it); returns when no upcall runs,
- *	none will come, and every ->rdma() has called back (with -ECONNRESET where
- *	it was cut short). recvs lent to the core may still be out; they are given
+ * @disconnect: end a connection (in any state; no thread is inside another call
+ *	for it); returns when no upcall runs, none will come, and every ->rdma() has
+ *	called back (with -ECONNRESET where it was cut short). recvs lent to the core may still be out; they are given
  *	back by ->recv_done() as ever. May sleep. Drops the core's reference: @conn
  *	is gone, but for what lent recvs need.
  * @send: send @len bytes, copied; may sleep (only for a send slot, and not
@@ -234,8 +237,6 @@ struct rmai_xprt_events {
  *	@conn's endpoint, and outlives @conn. Sleeps. ERR_PTR(-ENOTCONN, -ENOMEM,
  *	-EIO).
  * @dereg: end a registration: when it returns no peer can reach the memory. Sleeps.
- *
- * @list is the core's.
  */
 struct rmai_transport_ops {
 	struct module		*owner;

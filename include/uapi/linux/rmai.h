@@ -59,6 +59,7 @@ enum rmai_on_loss {
  * @on_loss: enum rmai_on_loss
  * @nr_nodes: entries of @nodes in use
  * @nodes: ids of the memory nodes that hold the data, in stripe order
+ * @reserved: 0
  */
 struct rmai_attr {
 	__u32	mask;
@@ -88,6 +89,7 @@ struct rmai_attr {
  * @fetch_errors: VMR transfers that failed for good
  * @rdma_reads: one-sided READ operations
  * @fault_wait_ns: total time that faults waited
+ * @reserved: 0
  */
 struct rmai_region_stat {
 	__u64	home_bytes;
@@ -106,6 +108,7 @@ struct rmai_region_stat {
  * struct rmai_open_addr - open a region by address (RMAI_IOC_OPEN_ADDR)
  * @addr: any address inside the region's symmetric range
  * @flags: O_RDONLY or O_RDWR, optionally O_CLOEXEC
+ * @reserved: 0
  *
  * Issued on any file or directory of an rmaifs mount; returns a new file
  * descriptor. This is how an anonymous region gets one (to seal it, say).
