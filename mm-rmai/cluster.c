@@ -233,9 +233,11 @@ static struct rmai_cluster *rmai_cluster_create(const struct rmai_config *cfg,
 	err = -ENOMEM;
 	rc->rx_wq = alloc_workqueue("rmai_rx/%u", WQ_UNBOUND | WQ_HIGHPRI |
 				    WQ_MEM_RECLAIM, 0, self);
-	rc->serve_wq = alloc_workqueue("rmai_serve/%u", WQ_UNBOUND, 0, self);
+	/* Work on these may wait for a node that is away, others must go on */
+	rc->serve_wq = alloc_workqueue("rmai_serve/%u", WQ_UNBOUND,
+				       WQ_MAX_ACTIVE, self);
 	rc->fetch_wq = alloc_workqueue("rmai_fetch/%u", WQ_UNBOUND |
-				       WQ_HIGHPRI, 0, self);
+				       WQ_HIGHPRI, WQ_MAX_ACTIVE, self);
 	if (!rc->rx_wq || !rc->serve_wq || !rc->fetch_wq)
 		goto fail;
 

@@ -82,6 +82,7 @@ struct rmai_node_info {
 	u64		pool_used;
 	char		last_error[96];	/* sentence, or "" */
 };
+
 /* 0, or -ENOENT when the node is not configured */
 int rmai_node_info(struct rmai_cluster *rc, u16 id, struct rmai_node_info *info);
 /* of this node; 0 when offline */

@@ -222,9 +222,9 @@ struct rmai_xprt_events {
  *	may sleep, but not for the peer.
  * @disconnect: end a connection (in any state; no thread is inside another call
  *	for it); returns when no upcall runs, none will come, and every ->rdma() has
- *	called back (with -ECONNRESET where it was cut short). recvs lent to the core may still be out; they are given
- *	back by ->recv_done() as ever. May sleep. Drops the core's reference: @conn
- *	is gone, but for what lent recvs need.
+ *	called back (with -ECONNRESET where it was cut short). recvs lent to the core
+ *	may still be out; they are given back by ->recv_done() as ever. May sleep.
+ *	Drops the core's reference: @conn is gone, but for what lent recvs need.
  * @send: send @len bytes, copied; may sleep (only for a send slot, and not
  *	longer than the connection lives). -ENOTCONN, -ENOMEM.
  * @recv_done: give a received message back; any context
