@@ -73,17 +73,18 @@ if on 3; then
 fi
 bad_before=$(stat msgs_bad 2>/dev/null)
 n=$(debug && echo 1 || echo 4)
+# The kernel prints ten messages of a kind in 5 s: those that drop much come last
 attack good ''
 attack not-rmai 'does not speak RMAI'
-attack random 'does not speak RMAI' $((5 * n))
-attack random-greeted 'dropped 10.77.0.2.*not a message' $((5 * n))
 attack oversize ''
 attack version 'another version of the protocol'
 attack no-hello 'no HELLO before it'
-attack silent 'dropped 10.77.0.2.*no HELLO'
+attack twice 'a HELLO out of place'
 attack wrong-hello 'refused 10.77.0.2.*is not configured here'
 attack wrong-header 'not from the node that said HELLO|meant for another node|answered what was not asked'
-attack twice 'a HELLO out of place'
+attack silent 'dropped 10.77.0.2.*no HELLO$'
+attack random 'does not speak RMAI' $((5 * n))
+attack random-greeted 'dropped 10.77.0.2.*not a message' $((5 * n))
 attack flood ''
 attack mutants '' $((100 * n))
 attack storm '' $((25 * n))

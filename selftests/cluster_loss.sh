@@ -47,7 +47,10 @@ make_all() {
 	owned block_a 1 block 1 3 || return; block_a=$region
 	owned block_b 2 block 1 4 || return; block_b=$region
 	# Not touched by any of it
-	owned other 2 block 2 5; other=$region
+	owned other 2 block 2 5 || return; other=$region
+	# Open, and known to node 2
+	open=/rmai/open-$fault
+	region create "$open" vmr=64K nodes=1 && region fill "$open" 100K 8
 }
 
 # A reader in the background that drops its replicas and reads again, for ever or so
@@ -109,12 +112,13 @@ ends_in_error() {	# ends_in_error PID NAME: SIGBUS or an error, no bytes
 	echo "status $rc"
 }
 
-bounded() {	# bounded COMMAND...: whatever it says, it ends in time
+bounded() {	# bounded COMMAND...: it ends in time, with an error (ls may list the rest)
 	local start rc
 	start=$(now)
 	timeout -s KILL 60 "$@" >/dev/null 2>&1
 	rc=$?
 	echo "status $rc after $(($(now) - start)) ms"
+	[ $rc != 0 ] || [ "$1" = ls ] || return
 	[ $(($(now) - start)) -le $((loss + grace)) ]
 }
 
@@ -128,6 +132,7 @@ for fault; do
 	say "$fault"
 	check "$fault: regions are made" make_all || break
 	epoch=$(cat $mm/nodes/1/epoch)
+	exec 8<"$sigbus_a"
 	reader sigbus_a "$sigbus_a" 1 100
 	reader sigbus_b "$sigbus_b" 2 100
 	reader block_a "$block_a" 3 22
@@ -145,6 +150,8 @@ for fault; do
 		check "$fault: SIGKILL ends a reader that waits" killed "${pid[doomed]}"
 		check "$fault: a new reader gets an error in time" bounded region map "$sigbus_b" 2
 		check "$fault: read(2), too" bounded region read "$sigbus_b" 2
+		check "$fault: so does a writer of an open region" \
+			bounded region fill "$open" 100K 9
 		check "$fault: ls ends in time" bounded ls -l /rmai
 		check "$fault: an address of node 1 cannot be attached" fails "Host is down" \
 			region attach 0x300000000000 4096 1
@@ -170,6 +177,8 @@ for fault; do
 		check "$fault: what node 2 owns cannot be read" fails "sigbus|Input/output|Stale" \
 			region map "$sigbus_b" 2
 		check "$fault: by read(2) neither" fails "Input/output|Stale" region read "$sigbus_b" 2
+		check "$fault: what was open of it cannot be mapped" fails "Stale" \
+			region map /proc/self/fd/8 1
 		check "$fault: and is said to be lost" test \
 			$(($(region attr "$sigbus_b" | sed -n 's/^flags=//p') & 4)) = 4
 	else
@@ -180,9 +189,12 @@ for fault; do
 		check "$fault: the same for a region owned elsewhere" ended_well "${pid[block_b]}" block_b
 		check "$fault: what gave SIGBUS can be read again" region map "$sigbus_a" 1
 		check "$fault: owned elsewhere, too" region map "$sigbus_b" 2
+		check "$fault: and the open one be written" region fill "$open" 100K 10
+		check "$fault: and read" region read "$open" 10
 	fi
 	check "$fault: nothing was lost on node 2" region map "$other" 5 cold
-	for f in "$sigbus_a" "$sigbus_b" "$block_a" "$block_b" "$other"; do
+	exec 8<&-
+	for f in "$open" "$sigbus_a" "$sigbus_b" "$block_a" "$block_b" "$other"; do
 		[ ! -e "$f" ] || check "$fault: unlink ${f#/rmai/}" rm "$f"
 	done
 	check "$fault: a new region" owned new 1 sigbus 1,2 6
