@@ -120,7 +120,8 @@ static inline int rmai_mremap_check(const struct vm_area_struct *vma,
  *    that the other side made with ->reg().
  *
  * Upcalls (struct rmai_xprt_events) may come in softirq context and must not
- * sleep, but for ->accept and ->closed, which come in process context.
+ * sleep, but for ->accept, ->connected and ->closed, which come in process
+ * context.
  */
 #define RMAI_MSG_MAX	4096
 #define RMAI_MAX_REQS	32
@@ -168,7 +169,9 @@ struct rmai_key {
  * @write: true: local to remote; false: remote to local
  * @done: called exactly once if ->rdma() returned 0; @err is 0 or a negative
  *	errno. After it the device no longer touches @sgl. May come in softirq
- *	context, and from inside ->rdma() itself.
+ *	context, and from inside ->rdma() itself, which it must not call. For a
+ *	@write 0 does not say yet that the peer has the data (iWARP: not even that
+ *	it may be written): it has when a message sent after @done arrives.
  * @priv: for the transport
  */
 struct rmai_rdma {
@@ -191,7 +194,8 @@ struct rmai_mr {
  * @accept: a peer has connected; process context. Return 0 to keep the
  *	connection (the core may send from then on, and set conn->priv).
  * @connected: an outgoing ->connect() has succeeded; process context
- * @recv: a message has come; must end in ->recv_done(), sooner or later
+ * @recv: a message has come; must end in ->recv_done(), sooner or later. Not
+ *	before ->accept or ->connected has returned.
  * @closed: the connection is dead (@err: negative errno why; -ECONNREFUSED,
  *	-ETIMEDOUT, -EHOSTUNREACH, -ECONNRESET...), or an outgoing connect has
  *	failed; once per connection, process context, and not after ->disconnect()
@@ -226,7 +230,8 @@ struct rmai_xprt_events {
  *	may still be out; they are given back by ->recv_done() as ever. May sleep.
  *	Drops the core's reference: @conn is gone, but for what lent recvs need.
  * @send: send @len bytes, copied; may sleep (only for a send slot, and not
- *	longer than the connection lives). -ENOTCONN, -ENOMEM.
+ *	longer than the connection lives). -ENOTCONN, -ENOMEM, -EINTR: killed
+ *	meanwhile, nothing was sent.
  * @recv_done: give a received message back; any context
  * @rdma: start @op; process context; sleeps only for memory, never for the
  *	network: more operations than the queue pair takes are queued. Returns 0
