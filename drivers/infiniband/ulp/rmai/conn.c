@@ -199,8 +199,13 @@ static void rmai_rdma_conn_finish(struct rmai_rdma_conn *conn)
 	if (conn->was_up) {
 		struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
 
-		rdma_disconnect(conn->id);
+		/*
+		 * In this order: rdma_disconnect() takes siw's queue pair through
+		 * CLOSING, from where ERROR does not flush READs that wait for
+		 * the peer.
+		 */
 		ib_modify_qp(conn->qp, &attr, IB_QP_STATE);
+		rdma_disconnect(conn->id);
 	}
 
 	mutex_lock(&conn->upcall_lock);
