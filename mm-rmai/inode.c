@@ -227,7 +227,9 @@ int rmai_region_open(struct rmai_inode *ri)
 
 	if (mutex_lock_killable(&ri->open_mutex))
 		return -EINTR;
-	if (!ri->told_open) {
+	if (rmai_owner_lost(ri)) {
+		err = -ESTALE;
+	} else if (!ri->told_open) {
 		err = -ENOMEM;
 		msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_OPEN);
 		if (msg) {
