@@ -161,11 +161,14 @@ static void rmai_cluster_destroy(struct rmai_cluster *rc)
 	mutex_unlock(&rmai_clusters_lock);
 	WRITE_ONCE(rc->stopping, true);
 	rmai_peers_stop(rc);
+	cancel_delayed_work_sync(&rc->owed_work);
 	/* What is left of freed regions gives up at its next turn */
 	while (atomic_read(&rc->freeing))
 		msleep(20);
 	if (rc->serve_wq)
 		drain_workqueue(rc->serve_wq);
+	if (rc->coh_wq)
+		drain_workqueue(rc->coh_wq);
 	if (rc->fetch_wq)
 		drain_workqueue(rc->fetch_wq);
 	if (rc->rx_wq)
@@ -173,6 +176,7 @@ static void rmai_cluster_destroy(struct rmai_cluster *rc)
 	rmai_peers_free(rc);
 	rmai_owner_destroy(rc);
 	rmai_names_destroy(rc);
+	rmai_owed_destroy(rc);
 	if (rc->mnt)
 		kern_unmount(rc->mnt);
 	if (rc->xprt) {
@@ -185,6 +189,8 @@ static void rmai_cluster_destroy(struct rmai_cluster *rc)
 		destroy_workqueue(rc->rx_wq);
 	if (rc->serve_wq)
 		destroy_workqueue(rc->serve_wq);
+	if (rc->coh_wq)
+		destroy_workqueue(rc->coh_wq);
 	if (rc->fetch_wq)
 		destroy_workqueue(rc->fetch_wq);
 	rmai_space_destroy(&rc->space);
@@ -208,10 +214,14 @@ static struct rmai_cluster *rmai_cluster_create(const struct rmai_config *cfg,
 	rc->self = self;
 	/* Microseconds of real time: grows from boot to boot, and is never 0 */
 	rc->epoch = ktime_get_real_ns() / NSEC_PER_USEC;
+	atomic64_set(&rc->next_token, rc->epoch);
 	if (!(me->role & RMAI_ROLE_MEMORY))
 		rc->cfg.pool_bytes = 0;
 	mutex_init(&rc->names_lock);
+	init_waitqueue_head(&rc->names_wait);
 	hash_init(rc->names);
+	INIT_LIST_HEAD(&rc->owed);
+	INIT_DELAYED_WORK(&rc->owed_work, rmai_owed_work);
 	xa_init_flags(&rc->names_by_cookie, XA_FLAGS_ALLOC1);
 	xa_init(&rc->regions);
 	mutex_init(&rc->made_lock);
@@ -226,7 +236,7 @@ static struct rmai_cluster *rmai_cluster_create(const struct rmai_config *cfg,
 	mutex_lock(&rmai_clusters_lock);
 	list_add_tail(&rc->list, &rmai_clusters);
 	mutex_unlock(&rmai_clusters_lock);
-	rmai_space_init(&rc->space, start, size, cfg->quarantine_ms);
+	rmai_space_init(&rc->space, start, size, &rmai_config.quarantine_ms);
 	if (err)
 		goto fail;
 
@@ -238,7 +248,9 @@ static struct rmai_cluster *rmai_cluster_create(const struct rmai_config *cfg,
 				       WQ_MAX_ACTIVE, self);
 	rc->fetch_wq = alloc_workqueue("rmai_fetch/%u", WQ_UNBOUND |
 				       WQ_HIGHPRI, WQ_MAX_ACTIVE, self);
-	if (!rc->rx_wq || !rc->serve_wq || !rc->fetch_wq)
+	rc->coh_wq = alloc_workqueue("rmai_coh/%u", WQ_UNBOUND | WQ_HIGHPRI |
+				     WQ_MEM_RECLAIM, WQ_MAX_ACTIVE, self);
+	if (!rc->rx_wq || !rc->serve_wq || !rc->fetch_wq || !rc->coh_wq)
 		goto fail;
 
 	err = rmai_mount_internal(rc);
@@ -391,7 +403,8 @@ int rmai_node_offline(void)
 	rc = rcu_dereference_protected(rmai_main, true);
 	if (!rc)
 		return 0;
-	/* A last close() may still be on its way to the owner */
+	/* The loss of a name, and a last close(), may still be on their way to the owner */
+	flush_delayed_work(&rc->owed_work);
 	flush_workqueue(rc->serve_wq);
 	/* Nobody begins to use it from here on */
 	RCU_INIT_POINTER(rmai_main, NULL);
@@ -415,7 +428,9 @@ static int __init rmai_init(void)
 	int err;
 
 	BUILD_BUG_ON(RMAI_MSG_MAX != RMAI_WIRE_MAX);
-	err = rmai_loop_init();
+	err = rmai_cache_init();
+	if (!err)
+		err = rmai_loop_init();
 	if (!err)
 		err = rmai_sysfs_init();
 	if (!err)

@@ -35,10 +35,14 @@ struct rmai_node_config {
  * @dead_ms: and its connection is given up after this long a silence
  * @on_loss: RMAI_ON_LOSS_BLOCK or RMAI_ON_LOSS_SIGBUS, for regions without their own
  * @quarantine_ms: freed addresses rest this long
+ * @cache_bytes: replicas on this node may have so many; 0: as memory allows
+ * @lease_ms: what a node was granted of open regions ends, if its home has not
+ *	answered for this long
+ * @holdoff_us: and is kept this long once it is used
  * @nodes: by id - 1
  *
- * Frozen while online, but for loss_tmo_ms, heartbeat_ms, dead_ms, on_loss
- * and quarantine_ms.
+ * Frozen while online, but for loss_tmo_ms, heartbeat_ms, dead_ms, on_loss,
+ * quarantine_ms, cache_bytes, lease_ms and holdoff_us.
  */
 struct rmai_config {
 	u16			node_id;
@@ -51,6 +55,9 @@ struct rmai_config {
 	unsigned int		dead_ms;
 	unsigned int		on_loss;
 	unsigned int		quarantine_ms;
+	u64			cache_bytes;
+	unsigned int		lease_ms;
+	unsigned int		holdoff_us;
 	struct rmai_node_config	nodes[RMAI_WIRE_NODES];
 };
 
@@ -61,6 +68,9 @@ struct rmai_config {
 #define RMAI_DEFAULT_HEARTBEAT_MS	1000
 #define RMAI_DEFAULT_DEAD_MS		5000
 #define RMAI_DEFAULT_QUARANTINE_MS	60000
+#define RMAI_DEFAULT_LEASE_MS		5000
+#define RMAI_DEFAULT_HOLDOFF_US		500
+#define RMAI_MAX_HOLDOFF_US		1000000
 
 /* configfs.c owns these; the lock is held around rmai_node_online/offline */
 extern struct rmai_config rmai_config;

@@ -3,7 +3,8 @@
  * /sys/kernel/config/rmai/: the configuration of this node, and going online.
  *
  *	rmai/{node_id,cluster,window_start,window_size,pool_bytes,online,
- *	      loss_tmo_ms,heartbeat_ms,dead_ms,on_loss,quarantine_ms}
+ *	      loss_tmo_ms,heartbeat_ms,dead_ms,on_loss,quarantine_ms,
+ *	      cache_bytes,lease_ms,holdoff_us}
  *	rmai/nodes/<id>/		(configfs_node.c)
  *
  * Locks: configfs' own (su_mutex, frag_sem), then rmai_config_lock, then
@@ -20,6 +21,7 @@
 #include <linux/string.h>
 #include <uapi/linux/rmai.h>
 
+#include "cache.h"
 #include "config.h"
 #include "configfs.h"
 #include "space.h"
@@ -37,6 +39,8 @@ struct rmai_config rmai_config = {
 	.dead_ms	= RMAI_DEFAULT_DEAD_MS,
 	.on_loss	= RMAI_ON_LOSS_BLOCK,
 	.quarantine_ms	= RMAI_DEFAULT_QUARANTINE_MS,
+	.lease_ms	= RMAI_DEFAULT_LEASE_MS,
+	.holdoff_us	= RMAI_DEFAULT_HOLDOFF_US,
 };
 
 /* Guards rmai_config, and is held around going online and offline */
@@ -184,6 +188,37 @@ RMAI_MS_OPS(dead_ms, RMAI_MIN_BEAT_MS)
 CONFIGFS_ATTR(rmai_, dead_ms);
 RMAI_MS_OPS(quarantine_ms, 0)
 CONFIGFS_ATTR(rmai_, quarantine_ms);
+
+RMAI_MS_OPS(lease_ms, RMAI_MIN_BEAT_MS)
+CONFIGFS_ATTR(rmai_, lease_ms);
+
+static ssize_t rmai_holdoff_us_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%u\n", READ_ONCE(rmai_config.holdoff_us));
+}
+
+static ssize_t rmai_holdoff_us_store(struct config_item *item, const char *page,
+				     size_t len)
+{
+	char val[RMAI_VALUE_MAX];
+	unsigned int us;
+	int err;
+
+	err = rmai_value("holdoff_us", page, val);
+	if (err)
+		return err;
+	err = kstrtouint(val, 0, &us);
+	if (!err && us > RMAI_MAX_HOLDOFF_US)
+		err = -EINVAL;
+	if (err) {
+		pr_warn_ratelimited("holdoff_us: '%s' is not a number of microseconds from 0 to %u\n",
+				    val, RMAI_MAX_HOLDOFF_US);
+		return err;
+	}
+	WRITE_ONCE(rmai_config.holdoff_us, us);
+	return len;
+}
+CONFIGFS_ATTR(rmai_, holdoff_us);
 
 static const char * const rmai_on_loss_names[] = {
 	[RMAI_ON_LOSS_BLOCK]	= "block",
@@ -373,6 +408,33 @@ static ssize_t rmai_pool_bytes_store(struct config_item *item,
 }
 CONFIGFS_ATTR(rmai_, pool_bytes);
 
+static ssize_t rmai_cache_bytes_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%llu\n", READ_ONCE(rmai_config.cache_bytes));
+}
+
+static ssize_t rmai_cache_bytes_store(struct config_item *item, const char *page,
+				      size_t len)
+{
+	char val[RMAI_VALUE_MAX];
+	u64 n;
+	int err;
+
+	err = rmai_value("cache_bytes", page, val);
+	if (!err)
+		err = rmai_parse_bytes("cache_bytes", val, &n);
+	if (err)
+		return err;
+	if (n && n < PAGE_SIZE) {
+		pr_warn_ratelimited("cache_bytes: %llu is less than a page\n", n);
+		return -EINVAL;
+	}
+	WRITE_ONCE(rmai_config.cache_bytes, n);
+	rmai_cache_ahead();
+	return len;
+}
+CONFIGFS_ATTR(rmai_, cache_bytes);
+
 /* online */
 
 static struct configfs_subsystem rmai_subsys;
@@ -465,6 +527,9 @@ static struct configfs_attribute *rmai_attrs[] = {
 	&rmai_attr_dead_ms,
 	&rmai_attr_on_loss,
 	&rmai_attr_quarantine_ms,
+	&rmai_attr_cache_bytes,
+	&rmai_attr_lease_ms,
+	&rmai_attr_holdoff_us,
 	&rmai_attr_online,
 	NULL,
 };

@@ -55,6 +55,24 @@ static int rmai_lookup_id(struct rmai_cluster *rc, const struct dentry *dentry,
 	return err;
 }
 
+/*
+ * A name whose region is gone: what a rename() left when its node died half-way, and
+ * the region has lost its other name since. Without this it could not be made again.
+ */
+static void rmai_forget_name(struct rmai_cluster *rc, const struct dentry *dentry,
+			     u64 id)
+{
+	struct rmai_msg *msg = rmai_name_msg(RMAI_MSG_UNLINK, dentry);
+
+	if (!msg)
+		return;
+	msg->name.id = id;
+	msg->name.flags = RMAI_NAME_RENAMED;
+	/* If it fails, the next lookup tries again */
+	rmai_call_name(rc, msg);
+	kfree(msg);
+}
+
 static struct dentry *rmai_lookup(struct inode *dir, struct dentry *dentry,
 				  unsigned int flags)
 {
@@ -68,9 +86,10 @@ static struct dentry *rmai_lookup(struct inode *dir, struct dentry *dentry,
 	err = rmai_lookup_id(rc, dentry, &id);
 	if (!err) {
 		inode = rmai_iget(rc, id);
-		/* A name that outlived its region for a moment */
-		if (IS_ERR(inode) && PTR_ERR(inode) == -ESTALE)
+		if (IS_ERR(inode) && PTR_ERR(inode) == -ESTALE) {
+			rmai_forget_name(rc, dentry, id);
 			inode = NULL;
+		}
 	} else if (err != -ENOENT) {
 		return ERR_PTR(err);
 	}
@@ -94,7 +113,9 @@ static int rmai_d_revalidate(struct dentry *dentry, unsigned int flags)
 	err = rmai_lookup_id(ri->rc, dentry, &id);
 	if (err == -ENOENT || (!err && id != ri->id))
 		return 0;
-	if (!err && time_after(jiffies, READ_ONCE(ri->attr_time) + RMAI_ATTR_TIMEO))
+	/* One that has lost its last name here may be gone since */
+	if (!err && (!inode->i_nlink ||
+		     time_after(jiffies, READ_ONCE(ri->attr_time) + RMAI_ATTR_TIMEO)))
 		err = rmai_inode_refresh(ri);
 	if (err == -ESTALE)
 		return 0;
@@ -196,6 +217,8 @@ static int rmai_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	u64 replaced;
 	int err;
 
+	if (flags == RMAI_RENAME_PUBLISH)
+		return rmai_publish_rename(rc, old, new);
 	if (flags & ~RENAME_NOREPLACE)
 		return -EINVAL;
 	msg = rmai_name_msg(RMAI_MSG_LINK, new);
@@ -209,19 +232,9 @@ static int rmai_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	kfree(msg);
 	if (err)
 		return err;
-	if (replaced) {
-		msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_UNREF);
-		if (!msg)
-			return -ENOMEM;
-		msg->id.id = replaced;
-		err = rmai_call(rc, rmai_id_owner(replaced), msg);
-		kfree(msg);
-		if (err)
-			pr_warn("node %u: region %llx has lost its name, but its owner could not be told: error %d\n",
-				rc->self, replaced, err);
-		if (d_really_is_positive(new) && d_inode(new)->i_nlink)
-			drop_nlink(d_inode(new));
-	}
+	/* Its owner is told by the node that keeps the name */
+	if (replaced && d_really_is_positive(new) && d_inode(new)->i_nlink)
+		drop_nlink(d_inode(new));
 	/* The old name, without what rmai_serve_unlink() does to the region */
 	msg = rmai_name_msg(RMAI_MSG_UNLINK, old);
 	if (!msg)
@@ -315,8 +328,7 @@ static int rmai_iterate(struct file *file, struct dir_context *ctx)
 			pos = ctx->pos - 2;
 			if (node == pos >> 32)
 				cookie = lower_32_bits(pos);
-			memset(msg, 0, sizeof(*msg));
-			msg->type = RMAI_MSG_READDIR;
+			rmai_msg_init(msg, RMAI_MSG_READDIR);
 			msg->readdir.cookie = cookie;
 			err = rmai_call(rc, node, msg);
 			if (err == -EINTR)

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fetching a VMR of a sealed region: one transfer at a time for each VMR, which
- * all who need something of it join.
+ * Fetching a VMR: one transfer at a time for each VMR, which all who need something
+ * of it join. That of an open region begins with a request to its home for the
+ * right to read or to write it; if that is withdrawn while data is on its way,
+ * the data is void: the fetch ends without it, and whoever waits begins another.
  *
- * Pieces (what one key covers) are posted one READ each, the one that was asked
- * for first: from the fault itself when its key is known, the rest and all that
- * needs calls to other nodes from a work item. A READ goes straight into the
- * folios of the page cache, which are locked from before it is posted until the
- * transport has called back, and become uptodate only if it succeeded.
+ * A fault waits for the chunk that it touched: that is posted first, from the fault itself
+ * if its key is known, also when others have begun the fetch. The rest of the VMR follows,
+ * from a work item, as does all that needs calls to other nodes; stream.c sees to it that
+ * there is never much of that before a chunk that somebody waits for. A READ goes straight
+ * into the folios of the page cache, which are locked from before it is posted until
+ * the transport has called back, and become uptodate only if it succeeded.
  *
  *	posting --in flight 0, nothing failed--> done (leaves the table)
  *	   ^  \--in flight 0, some failed--> waiting for the home --+
@@ -18,333 +21,41 @@
  * finds out (a fault that waited can only return VM_FAULT_RETRY); the next new
  * fault replaces it.
  */
-#define pr_fmt(fmt) "rmai: " fmt
-
-#include <linux/mm.h>
-#include <linux/pagevec.h>
+#include <linux/memcontrol.h>
 #include <linux/slab.h>
 
-#include "internal.h"
+#include "fetch.h"
 #include <trace/events/rmai.h>
 
-#define RMAI_CHUNK	(2ULL << 20)	/* what a fault waits for, bytes */
-
-/**
- * struct rmai_fetch - transfer of a VMR
- * @ref: the table's and each user's
- * @ri: region; its inode is held until @done
- * @vmr: index
- * @span: the VMR, page-rounded
- * @pos: next piece to post
- * @left: bytes that no piece was posted for yet
- * @posting: somebody posts, and counts in @in_flight
- * @in_flight: operations, plus @posting
- * @lock: guards @failed; softirq safe
- * @ops: all operations
- * @failed: of these, the ones to be tried again
- * @err: why it failed; valid when @done
- * @done: nothing is in flight any more
- * @deadline: jiffies when what cannot be had counts as lost
- * @users: who may still want it
- * @wait: for pages, and for @done
- * @work: posts what a fault could not, retries, ends
- */
-struct rmai_fetch {
-	refcount_t		ref;
-	struct rmai_inode	*ri;
-	u64			vmr;
-	struct rmai_span	span;
-	u64			pos;
-	u64			left;
-	bool			posting;
-	atomic_t		in_flight;
-	spinlock_t		lock;
-	struct list_head	ops;
-	struct list_head	failed;
-	int			err;
-	bool			done;
-	unsigned long		deadline;
-	atomic_t		users;
-	wait_queue_head_t	wait;
-	struct work_struct	work;
-};
-
-/**
- * struct rmai_fetch_op - one READ
- * @rdma: operation
- * @f: of which fetch
- * @all: in f->ops
- * @node: in f->failed
- * @index: first page
- * @nr: pages
- * @nents: entries of @sgl, one for each folio
- * @sgl: locked folios that are not uptodate; unlocked when the READ has succeeded
- */
-struct rmai_fetch_op {
-	struct rmai_rdma	rdma;
-	struct rmai_fetch	*f;
-	struct list_head	all;
-	struct list_head	node;
-	pgoff_t			index;
-	pgoff_t			nr;
-	unsigned int		nents;
-	struct scatterlist	sgl[];
-};
-
-static bool rmai_fetch_is_done(const struct rmai_fetch *f)
+static void rmai_fetch_destroy(struct rmai_fetch *f)
 {
-	/* Pairs with rmai_fetch_end(): f->err is valid */
-	return smp_load_acquire(&f->done);
+	struct rmai_want *w, *next;
+
+	list_for_each_entry_safe(w, next, &f->wants, node)
+		if (w != &f->first)
+			kfree(w);
+	mem_cgroup_put(f->memcg);
+	mutex_destroy(&f->post);
+	kfree(f);
 }
 
-static void rmai_fetch_free(struct rmai_fetch *f)
+/**
+ * rmai_fetch_free() - drop a reference
+ * @f: fetch
+ *
+ * Context: any.
+ */
+void rmai_fetch_free(struct rmai_fetch *f)
 {
 	if (refcount_dec_and_test(&f->ref))
-		kfree(f);
+		rmai_fetch_destroy(f);
 }
 
-/* Operations */
-
-static void rmai_fetch_op_done(struct rmai_rdma *rdma, int err)
-{
-	struct rmai_fetch_op *op = container_of(rdma, struct rmai_fetch_op, rdma);
-	struct rmai_fetch *f = op->f;
-	struct scatterlist *sg;
-	unsigned long flags;
-	unsigned int i;
-
-	trace_rmai_read_done(f->ri->id, f->vmr, (u64)op->index << PAGE_SHIFT,
-			     (u64)op->nr << PAGE_SHIFT, err);
-	if (err) {
-		spin_lock_irqsave(&f->lock, flags);
-		list_add_tail(&op->node, &f->failed);
-		spin_unlock_irqrestore(&f->lock, flags);
-	} else {
-		for_each_sg(op->sgl, sg, op->nents, i) {
-			struct folio *folio = page_folio(sg_page(sg));
-
-			folio_mark_uptodate(folio);
-			folio_unlock(folio);
-			folio_put(folio);
-		}
-		count_vm_events(RMAI_FETCH_PAGES, op->nr);
-		rmai_count(fetch_bytes, (u64)op->nr << PAGE_SHIFT);
-		rmai_count(rdma_read_bytes, (u64)op->nr << PAGE_SHIFT);
-		atomic64_add((u64)op->nr << PAGE_SHIFT, &f->ri->stat.fetch_bytes);
-		wake_up_all(&f->wait);
-	}
-	/* The last access to f, unless this queues the work */
-	if (atomic_dec_and_test(&f->in_flight))
-		queue_work(f->ri->rc->fetch_wq, &f->work);
-}
-
-static void rmai_fetch_op_post(struct rmai_fetch_op *op, const struct rmai_key *key,
-			       u64 key_off)
-{
-	struct rmai_fetch *f = op->f;
-	u64 off = (u64)op->index << PAGE_SHIFT;
-	struct rmai_peer *peer = rmai_fetch_peer(f->ri, off, NULL);
-	struct rmai_link *link = rmai_peer_link_get(peer);
-	int err = -ENOTCONN;
-
-	op->rdma.key.addr = key->addr + (off - key_off);
-	op->rdma.key.rkey = key->rkey;
-	op->rdma.key.len = op->nr << PAGE_SHIFT;
-	op->rdma.sgl = op->sgl;
-	op->rdma.nents = op->nents;
-	op->rdma.write = false;
-	op->rdma.done = rmai_fetch_op_done;
-	atomic_inc(&f->in_flight);
-	trace_rmai_read_post(f->ri->id, f->vmr, off, (u64)op->nr << PAGE_SHIFT, 0);
-	if (link) {
-		rmai_count(rdma_reads, 1);
-		atomic64_inc(&f->ri->stat.rdma_reads);
-		err = link->conn->xprt->ops->rdma(link->conn, &op->rdma);
-		rmai_link_put(link);
-	}
-	if (err)
-		rmai_fetch_op_done(&op->rdma, err);
-}
-
-/* Locked folios for pages [index, end), in a list; how many, or -ENOMEM */
-static int rmai_fetch_folios(struct rmai_inode *ri, pgoff_t index, pgoff_t end,
-			     gfp_t gfp, struct list_head *list)
-{
-	unsigned int max = mapping_max_folio_order(ri->vfs.i_mapping), order;
-	struct folio *folio;
-	int n = 0;
-
-	while (index < end) {
-		order = rmai_folio_order(index, end, max);
-		folio = filemap_alloc_folio(order ? gfp | __GFP_NORETRY |
-					    __GFP_NOWARN : gfp, order);
-		if (!folio) {
-			if (!order)
-				return -ENOMEM;
-			/* Fragmented: do not try this size again for this run */
-			max = order > 2 ? order - 2 : 0;
-			continue;
-		}
-		list_add_tail(&folio->lru, list);
-		index += 1UL << order;
-		n++;
-	}
-	return n;
-}
-
-/* Fetch pages [index, end), none of which is here, with one READ */
-static int rmai_fetch_run(struct rmai_fetch *f, pgoff_t index, pgoff_t end,
-			  const struct rmai_key *key, u64 key_off)
-{
-	struct address_space *mapping = f->ri->vfs.i_mapping;
-	gfp_t gfp = mapping_gfp_mask(mapping);
-	struct rmai_fetch_op *op = NULL;
-	struct folio *folio, *next;
-	LIST_HEAD(folios);
-	int n, err;
-
-	n = rmai_fetch_folios(f->ri, index, end, gfp, &folios);
-	err = n < 0 ? n : 0;
-	if (!err)
-		op = kvmalloc(struct_size(op, sgl, n), GFP_KERNEL);
-	if (!op) {
-		err = -ENOMEM;
-		goto free;
-	}
-	op->f = f;
-	op->index = index;
-	op->nr = 0;
-	op->nents = 0;
-	sg_init_table(op->sgl, n);
-	list_for_each_entry_safe(folio, next, &folios, lru) {
-		list_del(&folio->lru);
-		err = filemap_add_folio(mapping, folio, index + op->nr, gfp);
-		if (err) {
-			folio_put(folio);
-			break;
-		}
-		sg_set_folio(&op->sgl[op->nents++], folio, folio_size(folio), 0);
-		op->nr += folio_nr_pages(folio);
-	}
-	if (op->nents) {
-		sg_mark_end(&op->sgl[op->nents - 1]);
-		list_add_tail(&op->all, &f->ops);
-		rmai_fetch_op_post(op, key, key_off);
-	} else {
-		kvfree(op);
-	}
-free:
-	list_for_each_entry_safe(folio, next, &folios, lru) {
-		list_del(&folio->lru);
-		folio_put(folio);
-	}
-	return err;
-}
-
-/* Post the piece at f->pos. -EAGAIN: its key is not known, and calls are not allowed */
-static int rmai_fetch_piece(struct rmai_fetch *f, bool may_call)
-{
-	struct rmai_inode *ri = f->ri;
-	struct rmai_peer *peer = rmai_fetch_peer(ri, f->pos, NULL);
-	u32 key_bytes = READ_ONCE(peer->key_bytes);
-	struct folio_batch fbatch;
-	struct rmai_span span;
-	struct rmai_key key;
-	pgoff_t index, end;
-	u64 stop, nr;
-	int err = 0;
-
-	if (!key_bytes)
-		return may_call ? -EHOSTDOWN : -EAGAIN;
-	nr = rmai_key_number(&ri->geom, key_bytes, f->pos);
-	span = rmai_key_span(&ri->geom, key_bytes, nr);
-	while (!rmai_key_cached(ri, nr, &key)) {
-		if (!may_call)
-			return -EAGAIN;
-		err = rmai_keys_get(ri, f->pos);
-		if (err)
-			return err;
-	}
-	stop = min(span.off + span.len, f->span.off + f->span.len);
-	index = f->pos >> PAGE_SHIFT;
-	end = stop >> PAGE_SHIFT;
-	folio_batch_init(&fbatch);
-	while (index < end && !err) {
-		pgoff_t from = index, next = end;
-
-		if (filemap_get_folios(ri->vfs.i_mapping, &from, end - 1, &fbatch)) {
-			struct folio *folio = fbatch.folios[0];
-
-			next = max(index, folio->index);
-			from = folio_next_index(folio);
-			folio_batch_release(&fbatch);
-		} else {
-			from = end;
-		}
-		if (next > index)
-			err = rmai_fetch_run(f, index, next, &key, span.off);
-		index = from;
-	}
-	if (err)
-		return err;
-	f->left -= min(f->left, stop - f->pos);
-	f->pos = stop == f->span.off + f->span.len ? f->span.off : stop;
-	return 0;
-}
-
-/* Ends */
-
-/* Folios of an operation that will not be tried again: they never held anything */
-static void rmai_fetch_op_abandon(struct rmai_fetch_op *op)
-{
-	struct scatterlist *sg;
-	unsigned int i;
-
-	for_each_sg(op->sgl, sg, op->nents, i) {
-		struct folio *folio = page_folio(sg_page(sg));
-
-		filemap_remove_folio(folio);
-		folio_unlock(folio);
-		folio_put(folio);
-	}
-}
-
-static void rmai_fetch_end(struct rmai_fetch *f, int err)
-{
-	struct rmai_inode *ri = f->ri;
-	struct rmai_fetch_op *op, *next;
-	unsigned long flags;
-
-	list_for_each_entry(op, &f->failed, node)
-		rmai_fetch_op_abandon(op);
-	INIT_LIST_HEAD(&f->failed);
-	list_for_each_entry_safe(op, next, &f->ops, all)
-		kvfree(op);
-	INIT_LIST_HEAD(&f->ops);
-	trace_rmai_fetch_end(ri->id, f->vmr, f->span.off, f->span.len, err);
-	if (err) {
-		rmai_count(fetch_errors, 1);
-		atomic64_inc(&ri->stat.fetch_errors);
-		pr_warn_ratelimited("node %u: region %llx VMR %llu cannot be had from node %u: error %d\n",
-				    ri->rc->self, ri->id, f->vmr,
-				    rmai_fetch_peer(ri, f->span.off, NULL)->id,
-				    err);
-	}
-	f->err = err;
-	/* Pairs with rmai_fetch_is_done() */
-	smp_store_release(&f->done, true);
-	xa_lock_irqsave(&ri->fetches, flags);
-	if (!err && xa_load(&ri->fetches, f->vmr) == f) {
-		__xa_erase(&ri->fetches, f->vmr);
-		refcount_dec(&f->ref);	/* the work's own is left */
-	}
-	xa_unlock_irqrestore(&ri->fetches, flags);
-	wake_up_all(&f->wait);
-	rmai_fetch_free(f);
-	iput(&ri->vfs);
-}
-
-static bool rmai_on_loss_blocks(struct rmai_inode *ri)
+/**
+ * rmai_on_loss_blocks() - is what cannot be had waited for, for ever?
+ * @ri: region
+ */
+bool rmai_on_loss_blocks(struct rmai_inode *ri)
 {
 	u32 policy = READ_ONCE(ri->attr.on_loss);
 
@@ -353,183 +64,70 @@ static bool rmai_on_loss_blocks(struct rmai_inode *ri)
 	return policy == RMAI_ON_LOSS_BLOCK;
 }
 
-/*
- * After an error: 0 when it is worth another try (and the home is up), else what
- * the fetch ends with.
+/**
+ * rmai_fetch_until() - until when what is asked for now may take
+ *
+ * Return: jiffies.
  */
-static int rmai_fetch_again(struct rmai_fetch *f, u64 off, int err)
+unsigned long rmai_fetch_until(void)
 {
-	struct rmai_inode *ri = f->ri;
-	struct rmai_peer *peer;
-	unsigned long until;
-	u64 epoch;
-
-	peer = rmai_fetch_peer(ri, off, &epoch);
-	switch (err) {
-	case -ENOMEM:
-	case -ESTALE:
-	case -EPROTO:
-	case -EINVAL:
-	case -EOPNOTSUPP:
-		return err;
-	}
-	for (;;) {
-		if (READ_ONCE(ri->rc->stopping) || !atomic_read(&f->users))
-			return err;
-		if (rmai_owner_lost(ri) || rmai_node_lost(ri->rc, peer->id, epoch))
-			return -ESTALE;
-		if (!rmai_on_loss_blocks(ri) && time_after_eq(jiffies, f->deadline))
-			return err;
-		/* In slices, for all of that may change */
-		until = jiffies + HZ / 5;
-		if (!rmai_on_loss_blocks(ri) && time_after(until, f->deadline))
-			until = f->deadline;
-		if (!rmai_peer_wait_up(peer, until))
-			break;
-	}
-	rmai_count(fetch_retries, 1);
-	/* What fails at once, again and again, must not spin */
-	schedule_timeout_uninterruptible(HZ / 50);
-	return 0;
+	return jiffies + msecs_to_jiffies(READ_ONCE(rmai_config.loss_tmo_ms));
 }
 
-/* Post failed operations again, with new keys: the old one may be why */
-static int rmai_fetch_repost(struct rmai_fetch *f)
-{
-	struct rmai_inode *ri = f->ri;
-	struct rmai_fetch_op *op;
-	struct rmai_span span;
-	struct rmai_key key;
-	unsigned long flags;
-	u32 key_bytes;
-	u64 off, nr;
-	int err;
-
-	for (;;) {
-		spin_lock_irqsave(&f->lock, flags);
-		op = list_first_entry_or_null(&f->failed, struct rmai_fetch_op,
-					      node);
-		spin_unlock_irqrestore(&f->lock, flags);
-		if (!op)
-			return 0;
-		off = (u64)op->index << PAGE_SHIFT;
-		err = -ENOTCONN;
-		do {
-			err = rmai_fetch_again(f, off, err);
-			if (err)
-				return err;
-			key_bytes = READ_ONCE(rmai_fetch_peer(ri, off, NULL)->key_bytes);
-			nr = rmai_key_number(&ri->geom, key_bytes, off);
-			rmai_key_forget(ri, nr);
-			err = rmai_keys_get(ri, off);
-			if (!err && !rmai_key_cached(ri, nr, &key))
-				err = -EPROTO;
-		} while (err);
-		span = rmai_key_span(&ri->geom, key_bytes, nr);
-		spin_lock_irqsave(&f->lock, flags);
-		list_del(&op->node);
-		spin_unlock_irqrestore(&f->lock, flags);
-		rmai_fetch_op_post(op, &key, span.off);
-	}
-}
-
-static int rmai_fetch_post_rest(struct rmai_fetch *f)
-{
-	struct rmai_inode *ri = f->ri;
-	int err;
-
-	while (!READ_ONCE(ri->sealed)) {
-		err = rmai_inode_refresh(ri);
-		if (!err && !READ_ONCE(ri->sealed))
-			return -EOPNOTSUPP;
-		if (err)
-			err = rmai_fetch_again(f, f->pos, err);
-		if (err)
-			return err;
-	}
-	while (f->left) {
-		err = rmai_fetch_piece(f, true);
-		if (err)
-			err = rmai_fetch_again(f, f->pos, err);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static void rmai_fetch_work(struct work_struct *work)
-{
-	struct rmai_fetch *f = container_of(work, struct rmai_fetch, work);
-	int err = f->err;
-
-	if (!f->posting) {
-		f->posting = true;
-		atomic_inc(&f->in_flight);
-	}
-	if (!err)
-		err = rmai_fetch_post_rest(f);
-	if (!err)
-		err = rmai_fetch_repost(f);
-	f->err = err;
-	f->posting = false;
-	/* What is in flight ends first: its callback queues this work again */
-	if (!atomic_dec_and_test(&f->in_flight))
-		return;
-	if (!err && !list_empty(&f->failed)) {
-		queue_work(f->ri->rc->fetch_wq, &f->work);
-		return;
-	}
-	rmai_fetch_end(f, err);
-}
-
-/* Begins */
-
-static struct rmai_fetch *rmai_fetch_alloc(struct rmai_inode *ri, u64 off)
+static struct rmai_fetch *rmai_fetch_alloc(struct rmai_inode *ri, u64 off, bool write,
+					   bool user)
 {
 	struct rmai_fetch *f = kzalloc(sizeof(*f), GFP_KERNEL);
-	struct rmai_peer *peer = rmai_fetch_peer(ri, off, NULL);
-	unsigned long tmo = msecs_to_jiffies(READ_ONCE(rmai_config.loss_tmo_ms));
-	u32 key_bytes;
-	u64 nr;
+	u64 unit = ri->geom.vmr_size, skip = RMAI_NO_SKIP;
 
 	if (!f)
 		return NULL;
-	refcount_set(&f->ref, 3);	/* table, work, caller */
-	atomic_set(&f->users, 1);
+	refcount_set(&f->ref, user ? 3 : 2);	/* table, work, caller */
+	atomic_set(&f->users, user);
 	f->ri = ri;
+	f->peer = rmai_fetch_peer(ri, off, NULL);
 	f->vmr = rmai_vmr_index(&ri->geom, off);
 	f->span = rmai_vmr_span(&ri->geom, off);
-	f->left = f->span.len;
-	f->pos = f->span.off;
-	/* Begin with the piece that holds off */
-	key_bytes = READ_ONCE(peer->key_bytes);
-	if (key_bytes) {
-		nr = rmai_key_number(&ri->geom, key_bytes, off);
-		f->pos = max(f->pos, rmai_key_span(&ri->geom, key_bytes, nr).off);
+	if (user)
+		unit = rmai_fetch_unit(ri, off, &skip);
+	f->chunk = rmai_chunk_bytes(ri->geom.vmr_size, unit);
+	f->open = !rmai_is_sealed(ri);
+	f->write = write;
+	mutex_init(&f->post);
+	INIT_LIST_HEAD(&f->wants);
+	if (off < f->span.off + f->span.len) {
+		rmai_want_begin(&f->first, rmai_chunk_span(f->span, unit, off), f->chunk,
+				off, user);
+		f->first.skip = skip;
+		list_add(&f->first.node, &f->wants);
 	}
+	f->max_order = mapping_max_folio_order(ri->vfs.i_mapping);
 	f->posting = true;
 	atomic_set(&f->in_flight, 1);
+	INIT_LIST_HEAD(&f->stream);
 	spin_lock_init(&f->lock);
 	INIT_LIST_HEAD(&f->ops);
 	INIT_LIST_HEAD(&f->failed);
 	init_waitqueue_head(&f->wait);
+	f->memcg = get_mem_cgroup_from_mm(current->mm);
 	INIT_WORK(&f->work, rmai_fetch_work);
-	f->deadline = jiffies + tmo;
+	f->deadline = rmai_fetch_until();
 	/* A home that has been away that long is lost already */
-	if (READ_ONCE(peer->state) != RMAI_PEER_UP)
-		f->deadline = READ_ONCE(peer->down_since) + tmo;
+	if (READ_ONCE(f->peer->state) != RMAI_PEER_UP)
+		f->deadline += READ_ONCE(f->peer->down_since) - jiffies;
 	return f;
 }
 
 /* The fetch of a VMR that is in the table, if it serves; takes a reference */
-static struct rmai_fetch *rmai_fetch_find(struct rmai_inode *ri, u64 vmr, bool again)
+static struct rmai_fetch *rmai_fetch_find(struct rmai_inode *ri, u64 vmr, bool again,
+					  bool write)
 {
 	struct rmai_fetch *f;
 	unsigned long flags;
 
 	xa_lock_irqsave(&ri->fetches, flags);
 	f = xa_load(&ri->fetches, vmr);
-	if (f && rmai_fetch_is_done(f) && !again) {
+	if (f && rmai_fetch_is_done(f) && (!again || f->write != write)) {
 		__xa_erase(&ri->fetches, vmr);
 		rmai_fetch_free(f);
 		f = NULL;
@@ -542,57 +140,205 @@ static struct rmai_fetch *rmai_fetch_find(struct rmai_inode *ri, u64 vmr, bool a
 	return f;
 }
 
+/* Has what is stored of a region at @off gone with a node? */
+static bool rmai_fetch_lost(struct rmai_inode *ri, u64 off)
+{
+	struct rmai_peer *peer;
+	u64 epoch;
+
+	peer = rmai_fetch_peer(ri, off, &epoch);
+	return !peer || rmai_owner_lost(ri) || rmai_node_lost(ri->rc, peer->id, epoch);
+}
+
+/*
+ * A new fetch, in the table, for somebody who waits (@user) or for whoever may come.
+ * NULL: there is one; ERR_PTR: -ENOMEM, -ESTALE.
+ */
+static struct rmai_fetch *rmai_fetch_insert(struct rmai_inode *ri, u64 off, bool write,
+					    bool user)
+{
+	struct rmai_fetch *f = rmai_fetch_alloc(ri, off, write, user), *old;
+
+	if (!f)
+		return ERR_PTR(-ENOMEM);
+	if (off >= f->span.off + f->span.len) {
+		/* Cut off since the caller looked */
+		rmai_fetch_destroy(f);
+		return ERR_PTR(-ESTALE);
+	}
+	old = xa_cmpxchg_irq(&ri->fetches, f->vmr, NULL, f, GFP_KERNEL);
+	if (old) {
+		rmai_fetch_destroy(f);
+		return xa_is_err(old) ? ERR_PTR(xa_err(old)) : NULL;
+	}
+	ihold(&ri->vfs);
+	f->begun = rmai_prefetch_begun(ri);
+	trace_rmai_fetch_begin(ri->id, f->vmr, f->span.off, f->span.len, 0);
+	return f;
+}
+
+/* Post the first chunk of a new fetch from here if that can be done without a call */
+static void rmai_fetch_start(struct rmai_fetch *f)
+{
+	struct rmai_want *w = &f->first;
+	bool more, wait = false;
+	int err;
+
+	mutex_lock(&f->post);
+	if (w->urgent && !f->open) {
+		err = rmai_want_post(f, w, rmai_chunk_span(w->goal, w->chunk, w->pos));
+		if (err && err != -EAGAIN)
+			f->err = err;
+		/* What follows would take CPUs and link from what somebody waits for */
+		wait = !err && !list_empty(&f->wants) && rmai_stream_wait(f, 0, true);
+	}
+	/* The work goes on posting, or ends it when nothing is in flight */
+	more = f->err || !list_empty(&f->wants);
+	if (!wait)
+		f->posting = more;
+	mutex_unlock(&f->post);
+	if (wait)
+		return;
+	if (more || atomic_dec_and_test(&f->in_flight))
+		queue_work(f->ri->rc->fetch_wq, &f->work);
+}
+
+/*
+ * A page of a VMR of which a fetch is under way was touched. If the page is not on its
+ * way yet, its chunk goes before what nobody waits for.
+ */
+static void rmai_fetch_join(struct rmai_fetch *f, u64 off, bool write)
+{
+	struct rmai_inode *ri = f->ri;
+	struct rmai_want *w;
+	struct rmai_span piece;
+	u64 unit, chunk, skip;
+	int err = -EAGAIN;
+	bool rest;
+
+	if (rmai_fetch_is_done(f))
+		return;
+	if (write && !f->write) {
+		/* Another one is to follow, soon */
+		WRITE_ONCE(f->stop, true);
+		rmai_stream_kick(f);
+		return;
+	}
+	if (filemap_range_has_page(ri->vfs.i_mapping, off, off))
+		return;
+	w = kmalloc(sizeof(*w), GFP_KERNEL);
+	if (!w)
+		return;
+	/* That it is not here yet, though others are, says nothing of how they are used */
+	unit = rmai_fetch_size(ri);
+	skip = RMAI_NO_SKIP;
+	if (off == f->first.skip || off < f->first.goal.off ||
+	    off >= f->first.goal.off + f->first.goal.len)
+		unit = rmai_fetch_unit(ri, off, &skip);
+	chunk = rmai_chunk_bytes(ri->geom.vmr_size, unit);
+	/* What all of the VMR is fetched for comes anyway */
+	if (unit == ri->geom.vmr_size && f->first.goal.len == f->span.len)
+		unit = chunk;
+	rmai_want_begin(w, rmai_chunk_span(f->span, unit, off), chunk, off, true);
+	w->skip = skip;
+	piece = rmai_chunk_span(w->goal, chunk, off);
+	rest = piece.len < w->goal.len;
+	mutex_lock(&f->post);
+	WRITE_ONCE(f->chunk, min(f->chunk, chunk));
+	/* It has failed, or what comes is not good: whoever waits begins another */
+	if (f->err || READ_ONCE(f->is_void)) {
+		mutex_unlock(&f->post);
+		kfree(w);
+		return;
+	}
+	list_add_tail(&w->node, &f->wants);
+	if (!READ_ONCE(f->overdue) && READ_ONCE(f->peer->state) == RMAI_PEER_UP)
+		WRITE_ONCE(f->deadline, rmai_fetch_until());
+	/* Nothing in flight: the work ends it, or finds what is wanted now */
+	if (!atomic_inc_not_zero(&f->in_flight)) {
+		mutex_unlock(&f->post);
+		return;
+	}
+	if (!f->open || f->granted)
+		err = rmai_want_post(f, w, piece);
+	if ((err || rest) && !f->posting) {
+		/* What was counted here is its now */
+		f->posting = true;
+		mutex_unlock(&f->post);
+		queue_work(ri->rc->fetch_wq, &f->work);
+		return;
+	}
+	mutex_unlock(&f->post);
+	if (err)
+		rmai_stream_kick(f);
+	if (atomic_dec_and_test(&f->in_flight))
+		queue_work(ri->rc->fetch_wq, &f->work);
+}
+
 /**
  * rmai_fetch_get() - begin or join the transfer of a VMR
  * @ri: region; its file is open
- * @index: page that is wanted
+ * @index: page that is wanted; its chunk comes first
  * @again: the caller has waited for it before: a failure of late is its answer
+ * @write: it is to be written (an open region); a fetch that is joined may not
+ *	bring that: then the next one will
  *
  * Context: may sleep for memory, never for the network.
  * Return: to be put with rmai_fetch_put(); ERR_PTR: -ENOMEM, -ESTALE (what is
  * wanted is gone with a node).
  */
-struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index, bool again)
+struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index, bool again,
+				  bool write)
 {
-	u64 off = (u64)index << PAGE_SHIFT, epoch;
-	struct rmai_peer *peer = rmai_fetch_peer(ri, off, &epoch);
-	struct rmai_fetch *f, *old;
-	int err;
+	u64 off = (u64)index << PAGE_SHIFT;
+	struct rmai_fetch *f;
 
-	if (!peer || rmai_owner_lost(ri) ||
-	    rmai_node_lost(ri->rc, peer->id, epoch))
+	if (rmai_fetch_lost(ri, off))
 		return ERR_PTR(-ESTALE);
 	for (;;) {
-		f = rmai_fetch_find(ri, rmai_vmr_index(&ri->geom, off), again);
-		if (f)
+		f = rmai_fetch_find(ri, rmai_vmr_index(&ri->geom, off), again, write);
+		if (f) {
+			rmai_fetch_join(f, off, write);
 			return f;
-		f = rmai_fetch_alloc(ri, off);
-		if (!f)
-			return ERR_PTR(-ENOMEM);
-		old = xa_cmpxchg_irq(&ri->fetches, f->vmr, NULL, f, GFP_KERNEL);
-		if (!old)
-			break;
-		kfree(f);
-		if (xa_is_err(old))
-			return ERR_PTR(xa_err(old));
+		}
+		f = rmai_fetch_insert(ri, off, write, true);
+		if (IS_ERR(f))
+			return f;
+		if (f) {
+			rmai_fetch_start(f);
+			return f;
+		}
 	}
-	ihold(&ri->vfs);
-	rmai_count(fetch_vmrs, 1);
-	count_vm_event(RMAI_FETCH_VMR);
-	atomic64_inc(&ri->stat.fetch_vmrs);
-	trace_rmai_fetch_begin(ri->id, f->vmr, f->span.off, f->span.len, 0);
-	err = rmai_is_sealed(ri) ? rmai_fetch_piece(f, false) : -EAGAIN;
-	if (err || f->left) {
-		/* The work goes on posting, or ends it when nothing is in flight */
-		if (err && err != -EAGAIN)
-			f->err = err;
-		queue_work(ri->rc->fetch_wq, &f->work);
-		return f;
+}
+
+/**
+ * rmai_fetch_begin() - begin the transfer of a VMR that nobody waits for yet
+ * @ri: region; held
+ * @index: page of it, with which it begins
+ *
+ * What somebody waits for goes before it. It is given up at the first error, unless
+ * somebody has joined it.
+ *
+ * Context: may sleep for memory, never for the network.
+ * Return: 0, also if it is under way; -ENOMEM; -ESTALE.
+ */
+int rmai_fetch_begin(struct rmai_inode *ri, pgoff_t index)
+{
+	u64 off = (u64)index << PAGE_SHIFT;
+	struct rmai_fetch *f;
+
+	if (rmai_fetch_lost(ri, off))
+		return -ESTALE;
+	f = rmai_fetch_find(ri, rmai_vmr_index(&ri->geom, off), false, false);
+	if (f) {
+		rmai_fetch_put(f);
+		return 0;
 	}
-	f->posting = false;
-	if (atomic_dec_and_test(&f->in_flight))
-		queue_work(ri->rc->fetch_wq, &f->work);
-	return f;
+	f = rmai_fetch_insert(ri, off, false, false);
+	if (IS_ERR_OR_NULL(f))
+		return PTR_ERR_OR_ZERO(f);
+	rmai_fetch_start(f);
+	return 0;
 }
 
 /**
@@ -606,53 +352,90 @@ void rmai_fetch_put(struct rmai_fetch *f)
 }
 
 /**
- * rmai_fetch_failed() - has a fetch ended in an error?
+ * rmai_fetch_void() - what is on its way of a VMR is no longer good, or is again
+ * @ri: region
+ * @vmr: index
+ * @is_void: no longer good; else it was granted anew, before anything was posted
+ *
+ * Context: any.
+ */
+void rmai_fetch_void(struct rmai_inode *ri, u64 vmr, bool is_void)
+{
+	struct rmai_fetch *f;
+	unsigned long flags;
+
+	xa_lock_irqsave(&ri->fetches, flags);
+	f = xa_load(&ri->fetches, vmr);
+	if (f && !rmai_fetch_is_done(f)) {
+		spin_lock(&f->lock);
+		f->is_void = is_void;
+		spin_unlock(&f->lock);
+	}
+	xa_unlock_irqrestore(&ri->fetches, flags);
+}
+
+/**
+ * rmai_fetch_failed() - has a fetch ended in an error, or will it?
  * @f: fetch
  *
  * Return: the error, or 0.
  */
 int rmai_fetch_failed(struct rmai_fetch *f)
 {
-	return rmai_fetch_is_done(f) ? f->err : 0;
+	if (rmai_fetch_is_done(f))
+		return f->err;
+	return READ_ONCE(f->overdue) && !rmai_on_loss_blocks(f->ri) ? -EHOSTDOWN : 0;
 }
 
 /*
- * Has what a fault waits for arrived? That is a chunk of RMAI_CHUNK bytes, also
- * where a device needs two keys, and so two READs, for one: so the number of
- * faults does not depend on the device.
+ * Has what a fault waits for arrived? That is a chunk, also where a device needs two
+ * keys, and so two READs, for one: so the number of faults does not depend on the device.
  */
-static bool rmai_chunk_here(struct rmai_fetch *f, pgoff_t index)
+static bool rmai_chunk_here(struct rmai_fetch *f, pgoff_t index, bool write)
 {
-	u64 off = ((u64)index << PAGE_SHIFT) - f->span.off;
-	u64 first = f->span.off + round_down(off, RMAI_CHUNK);
-	u64 last = min(first + RMAI_CHUNK, f->span.off + f->span.len) - 1;
+	struct rmai_span span = rmai_chunk_span(f->span, READ_ONCE(f->chunk),
+						(u64)index << PAGE_SHIFT);
+	u64 last = span.off + span.len - 1;
 
-	return rmai_page_here(f->ri, index) &&
-	       rmai_page_here(f->ri, first >> PAGE_SHIFT) &&
+	if (write && !(f->write && READ_ONCE(f->granted)))
+		return false;
+	if (!rmai_page_here(f->ri, index))
+		return false;
+	/* Where less than all of the VMR is fetched, whether a chunk is whole is not asked */
+	if (f->first.goal.len < f->span.len || f->first.skip != RMAI_NO_SKIP)
+		return true;
+	return rmai_page_here(f->ri, span.off >> PAGE_SHIFT) &&
 	       rmai_page_here(f->ri, last >> PAGE_SHIFT);
+}
+
+/* Is the home there, and others have their turn before this node? */
+static bool rmai_fetch_in_line(struct rmai_fetch *f)
+{
+	return READ_ONCE(f->asking) && READ_ONCE(f->peer->state) == RMAI_PEER_UP;
 }
 
 /**
  * rmai_fetch_wait() - wait for a page of a VMR that is on its way
  * @f: fetch
  * @index: page
+ * @write: and the right to write it
  *
  * Context: may sleep, for the network: no lock that mm knows is held.
  * Return: 0 (the page is there, or was), -EINTR after a fatal signal, or why the
- * fetch failed.
+ * fetch failed; -EHOSTDOWN when it is overdue.
  */
-int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index)
+int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index, bool write)
 {
 	struct rmai_inode *ri = f->ri;
 	long left;
 
 	for (;;) {
-		left = max_t(long, f->deadline - jiffies, 1);
-		if (rmai_on_loss_blocks(ri))
-			left = HZ;
+		left = max_t(long, READ_ONCE(f->deadline) - jiffies, 1);
+		if (rmai_on_loss_blocks(ri) || rmai_fetch_in_line(f))
+			left = HZ / 5;
 		left = wait_event_killable_timeout(f->wait,
 						   rmai_fetch_is_done(f) ||
-						   rmai_chunk_here(f, index),
+						   rmai_chunk_here(f, index, write),
 						   left);
 		if (left < 0)
 			return -EINTR;
@@ -660,17 +443,24 @@ int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index)
 			return rmai_page_here(ri, index) ? 0 : f->err;
 		if (left)
 			return 0;
+		if (rmai_on_loss_blocks(ri) || rmai_fetch_in_line(f))
+			continue;
+		if (time_before(jiffies, READ_ONCE(f->deadline)))
+			continue;
 		/* Not there in time: end what is in flight, and the fetch with it */
-		if (!rmai_on_loss_blocks(ri)) {
-			rmai_peer_drop(rmai_fetch_peer(ri, (u64)index << PAGE_SHIFT,
-						       NULL),
-				       "did not answer within loss_tmo_ms");
+		if (!READ_ONCE(f->overdue)) {
+			rmai_peer_drop(f->peer, "did not answer within loss_tmo_ms");
 			left = wait_event_killable_timeout(f->wait,
 							   rmai_fetch_is_done(f),
 							   HZ);
 			if (left < 0)
 				return -EINTR;
+			if (left)
+				continue;
+			/* The transport takes its time; whoever waits need not */
+			WRITE_ONCE(f->overdue, true);
 		}
+		return rmai_page_here(ri, index) ? 0 : -EHOSTDOWN;
 	}
 }
 

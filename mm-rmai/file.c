@@ -42,8 +42,13 @@ static int rmai_file_flush(struct file *file, fl_owner_t id)
 static int rmai_file_fsync(struct file *file, loff_t start, loff_t end,
 			   int datasync)
 {
-	/* Data is at its homes when write(2) returns */
-	return rmai_inode_flush_size(RMAI_I(file_inode(file)));
+	struct rmai_inode *ri = RMAI_I(file_inode(file));
+	int err;
+
+	/* What was written with write(2) is at its homes: only stores are to go there */
+	err = rmai_grants_put(ri, start, min_t(u64, (u64)end + 1,
+					       i_size_read(&ri->vfs)), false);
+	return rmai_inode_flush_size(ri) ?: err;
 }
 
 /**
@@ -172,8 +177,13 @@ long rmai_fcntl_seals(struct file *file, unsigned int cmd, unsigned int arg)
 static int rmai_fadvise(struct file *file, loff_t offset, loff_t len, int advice)
 {
 	struct rmai_inode *ri = RMAI_I(file_inode(file));
-	loff_t end = len ? offset + len : LLONG_MAX;
+	u64 end = (u64)offset + len;
+	pgoff_t first, last;
 
+	if (offset < 0 || len < 0)
+		return -EINVAL;
+	if (!len || end > LLONG_MAX)
+		end = LLONG_MAX;
 	switch (advice) {
 	case POSIX_FADV_NORMAL:
 	case POSIX_FADV_SEQUENTIAL:
@@ -183,13 +193,15 @@ static int rmai_fadvise(struct file *file, loff_t offset, loff_t len, int advice
 	case POSIX_FADV_WILLNEED:
 		return rmai_fetch_ahead(ri, offset, end);
 	case POSIX_FADV_DONTNEED:
-		/* Takes clean pages only: homed ones are dirty */
-		if (!READ_ONCE(ri->sealed))
+		first = DIV_ROUND_UP((u64)offset, PAGE_SIZE);
+		/* Only whole pages, of which the file's last one is */
+		if (end >= i_size_read(&ri->vfs))
+			last = ULONG_MAX;
+		else if (end >> PAGE_SHIFT > first)
+			last = (end >> PAGE_SHIFT) - 1;
+		else
 			return 0;
-		invalidate_mapping_pages(file->f_mapping,
-					 DIV_ROUND_UP(offset, PAGE_SIZE),
-					 end == LLONG_MAX ? ULONG_MAX :
-					 (end >> PAGE_SHIFT) - 1);
+		rmai_replicas_drop(ri, first, last, true);
 		return 0;
 	default:
 		return -EINVAL;
@@ -214,8 +226,25 @@ const struct file_operations rmai_file_fops = {
 	.compat_ioctl		= compat_ptr_ioctl,
 };
 
+static bool rmai_folio(struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	return mapping && mapping->a_ops == &rmai_aops;
+}
+
+bool rmai_folio_is_replica(struct folio *folio)
+{
+	return rmai_folio(folio) && !folio_test_dirty(folio);
+}
+
+bool rmai_folio_is_store(struct folio *folio)
+{
+	return rmai_folio(folio) && folio_test_dirty(folio);
+}
+
 const struct address_space_operations rmai_aops = {
 	.dirty_folio		= noop_dirty_folio,
 	.migrate_folio		= filemap_migrate_folio,
-	.error_remove_folio	= generic_error_remove_folio,
+	.error_remove_folio	= rmai_error_remove_folio,
 };

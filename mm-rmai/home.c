@@ -3,10 +3,11 @@
  * The store: bytes of regions that live on this node, and access to them for
  * other nodes.
  *
- * Homed pages are ordinary page cache pages of the region's inode, always
- * uptodate and dirty, so that reclaim leaves them alone; the inode is held while
- * it has any. A hole reads as zeros and takes no memory. Peers only ever get
- * read-only keys, of sealed regions; everything else is moved by this node.
+ * Homed pages are ordinary page cache pages of the region's inode, always dirty, so
+ * that reclaim leaves them alone; the inode is held while it has any. They are
+ * uptodate unless another node writes the VMR (directory.c). A hole reads as zeros
+ * and takes no memory, until a peer gets a key of it (home_keys.c). What write(2) stores is
+ * moved by this node.
  */
 #define pr_fmt(fmt) "rmai: " fmt
 
@@ -15,21 +16,8 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
+#include "directory.h"
 #include "internal.h"
-
-/**
- * struct rmai_home_mr - a key given to peers
- * @mr: registration
- * @sgl: the memory
- * @nr_folios: entries of @folios
- * @folios: references: what a peer can reach is neither migrated nor freed
- */
-struct rmai_home_mr {
-	struct rmai_mr		*mr;
-	struct scatterlist	*sgl;
-	unsigned int		nr_folios;
-	struct folio		*folios[];
-};
 
 bool rmai_is_home(const struct rmai_inode *ri, u64 off)
 {
@@ -60,24 +48,30 @@ static void rmai_home_account(struct rmai_inode *ri, long nr)
  * rmai_home_folio() - the folio that stores a page, made if there is none
  * @ri: region
  * @index: page
- * @end: the folio may be large, but ends at or before this page
+ * @end: the folio may be large, but ends at or before this page, and with the VMR
  * @gfp: flags
  *
  * Context: may sleep; ri->home_sem is held for reading.
- * Return: an uptodate folio with a reference, or ERR_PTR(-ENOSPC, -ENOMEM).
+ * Return: a folio with a reference, uptodate if it is new; ERR_PTR(-ENOSPC, -ENOMEM),
+ * -EHWPOISON if memory of one of these pages has broken.
  */
 struct folio *rmai_home_folio(struct rmai_inode *ri, pgoff_t index, u64 end,
 			      gfp_t gfp)
 {
 	struct address_space *mapping = ri->vfs.i_mapping;
 	struct folio *folio;
+	u64 vmr_end = (rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT) + 1) *
+		      ri->geom.vmr_size;
 	unsigned int order;
 	int err;
 
-	order = rmai_folio_order(index, end, mapping_max_folio_order(mapping));
+	/* Peers' keys pin it for as long as the region lives */
+	gfp &= ~__GFP_MOVABLE;
+	order = rmai_folio_order(index, min(end, vmr_end >> PAGE_SHIFT),
+				 mapping_max_folio_order(mapping));
 	for (;;) {
-		folio = filemap_get_folio(mapping, index);
-		if (!IS_ERR(folio))
+		folio = rmai_whole_folio(mapping, index, end - index);
+		if (folio != ERR_PTR(-ENOENT))
 			return folio;
 		err = rmai_pool_charge(ri->rc, 1L << order);
 		if (err && order) {
@@ -105,6 +99,8 @@ struct folio *rmai_home_folio(struct rmai_inode *ri, pgoff_t index, u64 end,
 		atomic64_sub(1L << order, &ri->rc->pool_used);
 		if (err == -EEXIST && order)
 			order = 0;
+		else if (err == -ENOMEM && order)
+			order = order > 2 ? order - 2 : 0;
 		else if (err != -EEXIST)
 			return ERR_PTR(err);
 	}
@@ -144,6 +140,8 @@ static void rmai_home_drop(struct rmai_inode *ri, u64 from)
 {
 	long before = atomic64_read(&ri->home_pages), after;
 
+	if (before)
+		rmai_broken_split(ri->vfs.i_mapping, DIV_ROUND_UP(from, PAGE_SIZE));
 	truncate_pagecache(&ri->vfs, from);
 	if (!before)
 		return;
@@ -153,7 +151,7 @@ static void rmai_home_drop(struct rmai_inode *ri, u64 from)
 }
 
 /* The inode of a region that a peer names; -ESTALE when it is gone */
-static struct rmai_inode *rmai_home_get(struct rmai_cluster *rc, u64 id)
+struct rmai_inode *rmai_home_get(struct rmai_cluster *rc, u64 id)
 {
 	struct inode *inode = rmai_iget(rc, id);
 
@@ -165,10 +163,64 @@ static struct rmai_inode *rmai_home_get(struct rmai_cluster *rc, u64 id)
 	return ERR_PTR(-ESTALE);
 }
 
+/**
+ * rmai_size_grow() - a region is at least this long
+ * @ri: region, open
+ * @size: bytes
+ */
+void rmai_size_grow(struct rmai_inode *ri, u64 size)
+{
+	spin_lock(&ri->vfs.i_lock);
+	if (i_size_read(&ri->vfs) < size)
+		i_size_write(&ri->vfs, size);
+	if (ri->geom.size < size)
+		ri->geom.size = size;
+	spin_unlock(&ri->vfs.i_lock);
+}
+
 /* Only the owner may drop or freeze */
 static bool rmai_from_owner(u16 src, u64 id)
 {
 	return src == rmai_id_owner(id);
+}
+
+/*
+ * Take back what a cut concerns: the VMR that it goes through, and those that share a
+ * key with what goes, for that key is void then; what is past it nobody wants.
+ */
+static int rmai_home_cut(struct rmai_inode *ri, u64 size)
+{
+	u32 key_bytes = ri->rc->xprt->max_key_pages << PAGE_SHIFT;
+	struct rmai_home_mr *hm;
+	struct rmai_span span;
+	u64 first, after;
+	unsigned long nr;
+	int err;
+
+	nr = rmai_key_number(&ri->geom, key_bytes, size);
+	span = rmai_key_span(&ri->geom, key_bytes, nr);
+	first = rmai_vmr_index(&ri->geom, span.len ? span.off : size);
+	after = rmai_vmr_index(&ri->geom, size + ri->geom.vmr_size - 1);
+	err = rmai_dir_from(ri, RMAI_DIR_HOME_WRITE, first, after);
+	if (err && err != -EHWPOISON)
+		return err;
+	/*
+	 * Once it has begun it is not given up: who has been told to drop what it wrote
+	 * has dropped it, and what is stored is from before.
+	 */
+	do {
+		err = rmai_dir_from(ri, RMAI_DIR_RESET, after, U64_MAX);
+		if (err)
+			schedule_timeout_uninterruptible(HZ / 50);
+	} while (err && !READ_ONCE(ri->rc->stopping) && !READ_ONCE(ri->freed));
+	mutex_lock(&ri->mrs_lock);
+	WRITE_ONCE(ri->keys_gen, ri->keys_gen + 1);
+	xa_for_each_start(&ri->mrs, nr, hm, nr) {
+		xa_erase(&ri->mrs, nr);
+		rmai_home_mr_free(ri, hm);
+	}
+	mutex_unlock(&ri->mrs_lock);
+	return 0;
 }
 
 int rmai_home_trunc(struct rmai_cluster *rc, u16 src,
@@ -176,6 +228,7 @@ int rmai_home_trunc(struct rmai_cluster *rc, u16 src,
 {
 	struct rmai_inode *ri;
 	struct inode *inode;
+	int err;
 
 	if (!rmai_from_owner(src, sa->id))
 		return -EPERM;
@@ -183,57 +236,61 @@ int rmai_home_trunc(struct rmai_cluster *rc, u16 src,
 	if (!inode)
 		return 0;
 	ri = RMAI_I(inode);
-	down_write(&ri->home_sem);
-	if (i_size_read(inode) > sa->attr.size)
-		i_size_write(inode, sa->attr.size);
-	rmai_home_drop(ri, sa->attr.size);
-	up_write(&ri->home_sem);
+	/* From here on no node is granted anything of what goes */
+	WRITE_ONCE(ri->trunc_from, sa->attr.size);
+	err = rmai_home_cut(ri, sa->attr.size);
+	if (!err) {
+		down_write(&ri->home_sem);
+		spin_lock(&inode->i_lock);
+		if (i_size_read(inode) > sa->attr.size) {
+			i_size_write(inode, sa->attr.size);
+			ri->geom.size = sa->attr.size;
+		}
+		spin_unlock(&inode->i_lock);
+		rmai_home_drop(ri, sa->attr.size);
+		up_write(&ri->home_sem);
+	}
+	WRITE_ONCE(ri->trunc_from, U64_MAX);
 	iput(inode);
-	return 0;
+	return err;
 }
 
 int rmai_home_freeze(struct rmai_cluster *rc, u16 src,
-		     const struct rmai_msg_setattr *sa)
+		     struct rmai_msg_setattr *sa)
 {
+	bool was, freeze = sa->attr.seals & F_SEAL_WRITE;
 	struct rmai_inode *ri;
 	struct inode *inode;
 	int err = 0;
 
 	if (!rmai_from_owner(src, sa->id))
 		return -EPERM;
-	/* From what came with the request: the owner cannot be asked, it waits */
+	/*
+	 * From what came with the request: the owner cannot be asked, it waits. The
+	 * seal is not known to hold before all nodes have agreed to it.
+	 */
+	sa->attr.seals &= ~F_SEAL_WRITE;
 	inode = rmai_iget_attr(rc, &sa->attr);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
 	ri = RMAI_I(inode);
 	down_write(&ri->home_sem);
-	WRITE_ONCE(ri->frozen, sa->attr.seals & F_SEAL_WRITE);
+	was = ri->frozen;
+	WRITE_ONCE(ri->frozen, freeze);
 	/* Pairs with rmai_file_mmap(): it sees frozen, or we see its mapping */
 	smp_mb();
-	if (ri->frozen && mapping_writably_mapped(inode->i_mapping)) {
-		WRITE_ONCE(ri->frozen, false);
+	if (freeze && mapping_writably_mapped(inode->i_mapping))
 		err = -EBUSY;
-	}
 	up_write(&ri->home_sem);
 	/* Stores that began before; a connection's end ends them, too */
 	wait_var_event(&ri->stores, !atomic_read(&ri->stores));
+	/* And what other nodes have written; they may go on reading */
+	if (freeze && !err)
+		err = rmai_dir_from(ri, RMAI_DIR_HOME_READ, 0, U64_MAX);
+	if (err)
+		WRITE_ONCE(ri->frozen, was);
 	iput(inode);
 	return err;
-}
-
-static void rmai_home_mr_free(struct rmai_inode *ri, struct rmai_home_mr *hm)
-{
-	struct rmai_xprt *xprt = ri->rc->xprt;
-	unsigned int i;
-
-	if (!IS_ERR_OR_NULL(hm->mr)) {
-		xprt->ops->dereg(xprt, hm->mr);
-		rmai_count(mrs, -1);
-	}
-	for (i = 0; i < hm->nr_folios; i++)
-		folio_put(hm->folios[i]);
-	kvfree(hm->sgl);
-	kvfree(hm);
 }
 
 /**
@@ -307,138 +364,6 @@ void rmai_home_free_owned(struct rmai_cluster *rc, u16 owner, u64 epoch)
 	iput(prev);
 }
 
-/* Register the memory of a key for peers; mrs_lock is held */
-static struct rmai_home_mr *rmai_home_mr_make(struct rmai_inode *ri,
-					      struct rmai_conn *conn,
-					      struct rmai_span span)
-{
-	pgoff_t index = span.off >> PAGE_SHIFT;
-	pgoff_t end = (span.off + span.len) >> PAGE_SHIFT;
-	struct address_space *mapping = ri->vfs.i_mapping;
-	struct rmai_home_mr *hm;
-	struct rmai_mr *mr;
-	unsigned int n = 0;
-
-	hm = kvzalloc(struct_size(hm, folios, end - index), GFP_KERNEL);
-	if (!hm)
-		return ERR_PTR(-ENOMEM);
-	hm->sgl = kvmalloc_array(end - index, sizeof(*hm->sgl), GFP_KERNEL);
-	if (!hm->sgl) {
-		kvfree(hm);
-		return ERR_PTR(-ENOMEM);
-	}
-	sg_init_table(hm->sgl, end - index);
-	while (index < end) {
-		struct folio *folio = filemap_get_folio(mapping, index);
-		pgoff_t off, nr;
-
-		if (IS_ERR(folio)) {
-			sg_set_page(&hm->sgl[n++], ZERO_PAGE(0), PAGE_SIZE, 0);
-			index++;
-			continue;
-		}
-		off = index - folio->index;
-		nr = min_t(pgoff_t, folio_nr_pages(folio) - off, end - index);
-		hm->folios[hm->nr_folios++] = folio;
-		sg_set_page(&hm->sgl[n++], folio_page(folio, off),
-			    nr << PAGE_SHIFT, 0);
-		index += nr;
-	}
-	sg_mark_end(&hm->sgl[n - 1]);
-	mr = conn->xprt->ops->reg(conn, hm->sgl, n, false);
-	hm->mr = mr;
-	if (IS_ERR(mr)) {
-		rmai_home_mr_free(ri, hm);
-		return ERR_CAST(mr);
-	}
-	rmai_count(mrs, 1);
-	return hm;
-}
-
-/**
- * rmai_home_keys() - give a peer the keys of a sealed region
- * @rc: this node
- * @src: peer
- * @req: first key wanted, and how many of the ones homed here from it on
- * @rep: keys
- *
- * Return: 0 with at least one key; -ESTALE (region or incarnation gone), -EAGAIN
- * (not sealed), -EINVAL (nothing of it is homed here), -ENOTCONN, -ENOMEM.
- */
-int rmai_home_keys(struct rmai_cluster *rc, u16 src,
-		   const struct rmai_msg_keys *req, struct rmai_msg_keys *rep)
-{
-	u32 key_bytes = rc->xprt->max_key_pages << PAGE_SHIFT;
-	struct rmai_peer *peer = rmai_peer(rc, src);
-	struct rmai_link *link;
-	struct rmai_inode *ri;
-	int err = 0;
-	u64 nr;
-
-	if (req->home_epoch != rc->epoch)
-		return -ESTALE;
-	ri = rmai_home_get(rc, req->id);
-	if (IS_ERR(ri))
-		return PTR_ERR(ri);
-	if (!READ_ONCE(ri->sealed)) {
-		err = rmai_inode_refresh(ri);
-		if (!err && !READ_ONCE(ri->sealed))
-			err = -EAGAIN;
-		if (err)
-			goto put;
-	}
-	link = peer ? rmai_peer_link_get(peer) : NULL;
-	if (!link) {
-		err = -ENOTCONN;
-		goto put;
-	}
-	rep->id = req->id;
-	rep->owner_epoch = req->owner_epoch;
-	rep->home_epoch = req->home_epoch;
-	rep->first = req->first;
-	rep->nr = 0;
-	mutex_lock(&ri->mrs_lock);
-	for (nr = req->first; rep->nr < req->nr; nr++) {
-		struct rmai_span span = rmai_key_span(&ri->geom, key_bytes, nr);
-		struct rmai_home_mr *hm;
-
-		if (!span.len || READ_ONCE(ri->freed))
-			break;
-		if (!rmai_is_home(ri, span.off))
-			continue;
-		hm = xa_load(&ri->mrs, nr);
-		if (!hm) {
-			hm = rmai_home_mr_make(ri, link->conn, span);
-			if (!IS_ERR(hm))
-				err = xa_err(xa_store(&ri->mrs, nr, hm,
-						      GFP_KERNEL));
-			else
-				err = PTR_ERR(hm);
-			if (err) {
-				if (!IS_ERR(hm))
-					rmai_home_mr_free(ri, hm);
-				break;
-			}
-			/* Registrations, too, keep the inode until FREE */
-			if (!test_and_set_bit(RMAI_HOME_HELD, &ri->flags))
-				ihold(&ri->vfs);
-		}
-		rep->keys[rep->nr].addr = hm->mr->key.addr;
-		rep->keys[rep->nr].rkey = hm->mr->key.rkey;
-		rep->keys[rep->nr].len = hm->mr->key.len;
-		rep->nr++;
-	}
-	mutex_unlock(&ri->mrs_lock);
-	rmai_link_put(link);
-	if (rep->nr)
-		err = 0;
-	else if (!err)
-		err = READ_ONCE(ri->freed) ? -ESTALE : -EINVAL;
-put:
-	iput(&ri->vfs);
-	return err;
-}
-
 /* One-sided operation that its caller waits for */
 struct rmai_sync_op {
 	struct rmai_rdma	op;
@@ -455,29 +380,125 @@ static void rmai_sync_done(struct rmai_rdma *op, int err)
 }
 
 /**
- * rmai_home_io() - READ or WRITE of stored bytes for a peer
+ * rmai_rdma_wait() - one one-sided operation, and wait for its end
+ * @link: connection, in use by the caller
+ * @key: the peer's memory
+ * @sgl: ours
+ * @nents: entries of @sgl
+ * @write: to the peer
+ *
+ * Context: may sleep, for as long as the connection lives.
+ * Return: 0 or the transport's error.
+ */
+int rmai_rdma_wait(struct rmai_link *link, const struct rmai_key *key,
+		   struct scatterlist *sgl, unsigned int nents, bool write)
+{
+	struct rmai_sync_op so = {
+		.op = {
+			.key = *key,
+			.sgl = sgl,
+			.nents = nents,
+			.write = write,
+			.done = rmai_sync_done,
+		},
+	};
+	int err;
+
+	init_completion(&so.done);
+	err = link->conn->xprt->ops->rdma(link->conn, &so.op);
+	if (err)
+		return err;
+	wait_for_completion(&so.done);
+	return so.err;
+}
+
+/* READ from a peer's memory into what is stored; the caller has the VMRs */
+static int rmai_home_store(struct rmai_inode *ri, struct rmai_link *link,
+			   const struct rmai_msg_io *io)
+{
+	pgoff_t index = io->off >> PAGE_SHIFT;
+	pgoff_t end = (io->off + io->len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	struct rmai_key key = { io->key.addr, io->key.rkey, io->len };
+	unsigned int n = 0, i;
+	struct scatterlist *sgl;
+	u64 pos = io->off;
+	int err = 0;
+
+	sgl = kvmalloc_array(end - index, sizeof(*sgl), GFP_KERNEL);
+	if (!sgl)
+		return -ENOMEM;
+	sg_init_table(sgl, end - index);
+	down_read(&ri->home_sem);
+	if (READ_ONCE(ri->freed))
+		err = -ESTALE;
+	else if (READ_ONCE(ri->frozen))
+		err = -EPERM;
+	while (!err && pos < io->off + io->len) {
+		struct folio *folio = rmai_home_folio(ri, index, end, GFP_KERNEL);
+		u64 stop;
+
+		if (IS_ERR(folio)) {
+			err = PTR_ERR(folio);
+			break;
+		}
+		stop = min_t(u64, io->off + io->len, folio_pos(folio) + folio_size(folio));
+		sg_set_page(&sgl[n++], folio_page(folio, index - folio->index),
+			    stop - pos, offset_in_page(pos));
+		pos = stop;
+		index = pos >> PAGE_SHIFT;
+	}
+	atomic_inc(&ri->stores);
+	/* Nobody waits for the network under home_sem */
+	up_read(&ri->home_sem);
+	if (!err) {
+		sg_mark_end(&sgl[n - 1]);
+		err = rmai_rdma_wait(link, &key, sgl, n, false);
+	}
+	if (!err)
+		rmai_size_grow(ri, io->off + io->len);
+	if (atomic_dec_and_test(&ri->stores))
+		wake_up_var(&ri->stores);
+	for (i = 0; i < n; i++)
+		folio_put(page_folio(sg_page(&sgl[i])));
+	kvfree(sgl);
+	return err;
+}
+
+/*
+ * A WRITE that was carried out, though its writer has not heard so, may not be
+ * again: others may have read it meanwhile, and written something else.
+ */
+static bool rmai_home_stored(struct rmai_peer *peer, u64 token, bool now)
+{
+	unsigned long flags;
+	bool stored = false;
+	int i;
+
+	spin_lock_irqsave(&peer->lock, flags);
+	for (i = 0; i < ARRAY_SIZE(peer->stored) && !stored; i++)
+		stored = peer->stored[i] == token;
+	if (now)
+		peer->stored[peer->next_stored++ % ARRAY_SIZE(peer->stored)] = token;
+	spin_unlock_irqrestore(&peer->lock, flags);
+	return stored;
+}
+
+/**
+ * rmai_home_write() - WRITE of a peer: it goes here, and no replica of it stays
  * @rc: this node
  * @src: peer
  * @io: which bytes, and the peer's memory
- * @write: peer's memory to store
  *
  * Context: may sleep, for as long as the connection lives.
- * Return: 0; -ESTALE; -EPERM (sealed); -EINVAL (not homed here); -ENOSPC, -ENOMEM,
- * -EIO or the transport's error.
+ * Return: 0; -ESTALE; -EPERM (sealed); -EINVAL (not homed here); -EHWPOISON; -ENOSPC,
+ * -ENOMEM, -EIO or the transport's error.
  */
-int rmai_home_io(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io,
-		 bool write)
+int rmai_home_write(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io)
 {
 	struct rmai_peer *peer = rmai_peer(rc, src);
-	pgoff_t index = io->off >> PAGE_SHIFT;
-	pgoff_t end = (io->off + io->len + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	unsigned int n = 0, nr_folios = 0, i;
-	struct rmai_sync_op so = {};
-	struct scatterlist *sgl;
-	struct folio **folios;
+	struct rmai_dir_range range;
 	struct rmai_link *link;
 	struct rmai_inode *ri;
-	u64 pos = io->off;
 	int err;
 
 	if (io->home_epoch != rc->epoch)
@@ -486,82 +507,23 @@ int rmai_home_io(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io,
 	if (IS_ERR(ri))
 		return PTR_ERR(ri);
 	err = -EINVAL;
-	if (!rmai_is_home(ri, io->off) ||
+	if (!peer || !rmai_is_home(ri, io->off) || io->ahead > rc->space.size ||
 	    rmai_home_run(&ri->geom, io->off, io->len) != io->len ||
 	    io->off + io->len > rc->space.size)
 		goto put;
-	err = -ENOTCONN;
-	link = peer ? rmai_peer_link_get(peer) : NULL;
-	if (!link)
-		goto put;
-	err = -ENOMEM;
-	sgl = kvmalloc_array(end - index, sizeof(*sgl), GFP_KERNEL);
-	folios = kvmalloc_array(end - index, sizeof(*folios), GFP_KERNEL);
-	if (!sgl || !folios)
-		goto free;
-	sg_init_table(sgl, end - index);
-
-	down_read(&ri->home_sem);
-	err = READ_ONCE(ri->freed) ? -ESTALE :
-	      write && READ_ONCE(ri->frozen) ? -EPERM : 0;
-	while (!err && pos < io->off + io->len) {
-		u64 stop = io->off + io->len;
-		struct folio *folio;
-
-		if (write)
-			folio = rmai_home_folio(ri, index, end, GFP_KERNEL);
-		else
-			folio = filemap_get_folio(ri->vfs.i_mapping, index);
-		if (!IS_ERR(folio)) {
-			folios[nr_folios++] = folio;
-			stop = min_t(u64, stop, folio_pos(folio) + folio_size(folio));
-			sg_set_page(&sgl[n++],
-				    folio_page(folio, index - folio->index),
-				    stop - pos, offset_in_page(pos));
-		} else if (write) {
-			err = PTR_ERR(folio);
-		} else {
-			stop = min_t(u64, stop, ((u64)index + 1) << PAGE_SHIFT);
-			sg_set_page(&sgl[n++], ZERO_PAGE(0), stop - pos,
-				    offset_in_page(pos));
-		}
-		pos = stop;
-		index = pos >> PAGE_SHIFT;
+	/* A hint: if it fails for some, whoever comes to write them is told */
+	if (io->ahead > io->len)
+		rmai_dir_ahead(ri, io->off, io->ahead);
+	err = rmai_dir_range_begin(ri, io->off, io->len, &range);
+	link = rmai_peer_link_get(peer);
+	if (!err && !rmai_home_stored(peer, io->token, false)) {
+		err = link ? rmai_home_store(ri, link, io) : -ENOTCONN;
+		if (!err)
+			rmai_home_stored(peer, io->token, true);
 	}
-	if (write)
-		atomic_inc(&ri->stores);
-	/* Nobody waits for the network under home_sem */
-	up_read(&ri->home_sem);
-	if (!err) {
-		sg_mark_end(&sgl[n - 1]);
-		so.op.key.addr = io->key.addr;
-		so.op.key.rkey = io->key.rkey;
-		so.op.key.len = io->len;
-		so.op.sgl = sgl;
-		so.op.nents = n;
-		so.op.write = !write;
-		so.op.done = rmai_sync_done;
-		init_completion(&so.done);
-		err = link->conn->xprt->ops->rdma(link->conn, &so.op);
-		if (!err) {
-			wait_for_completion(&so.done);
-			err = so.err;
-		}
-	}
-	if (!err && write) {
-		spin_lock(&ri->vfs.i_lock);
-		if (i_size_read(&ri->vfs) < io->off + io->len)
-			i_size_write(&ri->vfs, io->off + io->len);
-		spin_unlock(&ri->vfs.i_lock);
-	}
-	if (write && atomic_dec_and_test(&ri->stores))
-		wake_up_var(&ri->stores);
-	for (i = 0; i < nr_folios; i++)
-		folio_put(folios[i]);
-free:
-	kvfree(sgl);
-	kvfree(folios);
-	rmai_link_put(link);
+	if (link)
+		rmai_link_put(link);
+	rmai_dir_range_end(ri, &range);
 put:
 	iput(&ri->vfs);
 	return err;

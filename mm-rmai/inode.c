@@ -177,6 +177,12 @@ int rmai_inode_setattr(struct rmai_inode *ri, u8 type, u32 mask,
 	}
 	if (mask & RMAI_SET_ON_LOSS)
 		msg->setattr.attr.on_loss = want->on_loss;
+	if (mask & RMAI_SET_FETCH)
+		msg->setattr.attr.fetch = want->fetch;
+	if (mask & RMAI_SET_CACHE) {
+		msg->setattr.attr.cache_min = want->cache_min;
+		msg->setattr.attr.cache_max = want->cache_max;
+	}
 	if (type == RMAI_MSG_SEAL)
 		msg->setattr.attr.seals = want->seals;
 	if (type == RMAI_MSG_ADDR)
@@ -272,9 +278,20 @@ void rmai_region_close(struct rmai_inode *ri)
 	/* Not under open_mutex: an open() may hold it while the owner is away */
 	if (!atomic_dec_and_test(&ri->opens))
 		return;
+	rmai_prefetch_closed(ri);
 	ihold(&ri->vfs);
 	if (!queue_work(ri->rc->serve_wq, &ri->close_work))
 		iput(&ri->vfs);
+}
+
+/* It is of no use to this node any more; open_mutex is held */
+static void rmai_region_uncount(struct rmai_inode *ri)
+{
+	if (!ri->counted_open)
+		return;
+	ri->counted_open = false;
+	atomic_dec(&ri->rc->users);
+	rmai_count(regions_open, -1);
 }
 
 void rmai_inode_close_work(struct work_struct *work)
@@ -289,8 +306,17 @@ void rmai_inode_close_work(struct work_struct *work)
 	last = !atomic_read(&ri->opens);
 	if (last && ri->told_open) {
 		rmai_inode_flush_size(ri);
-		err = -ENOMEM;
-		msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_CLOSE);
+		/* What was written goes home while the owner still knows of us */
+		err = READ_ONCE(ri->freed) ? 0 :
+		      rmai_grants_put(ri, 0, i_size_read(&ri->vfs), false);
+		if (err == -EHOSTDOWN && READ_ONCE(rc->stopping))
+			pr_warn("node %u: region %#llx was written here, and its home does not answer: that is lost\n",
+				rc->self, ri->id);
+		msg = NULL;
+		if (err != -EHOSTDOWN && err != -ENOMEM && err != -EINTR) {
+			err = -ENOMEM;
+			msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_CLOSE);
+		}
 		if (msg) {
 			msg->id.id = ri->id;
 			msg->id.owner_epoch = ri->attr.owner_epoch;
@@ -299,7 +325,12 @@ void rmai_inode_close_work(struct work_struct *work)
 		}
 		if ((err == -EHOSTDOWN || err == -ENOMEM) &&
 		    !READ_ONCE(rc->stopping) && !rmai_owner_lost(ri)) {
-			/* The owner keeps it for us until it has heard */
+			/*
+			 * The owner keeps it for us until it has heard; if it is
+			 * gone for good, this node may go offline all the same
+			 */
+			if (err == -EHOSTDOWN)
+				rmai_region_uncount(ri);
 			mutex_unlock(&ri->open_mutex);
 			schedule_timeout_uninterruptible(HZ / 10);
 			if (!queue_work(rc->serve_wq, &ri->close_work))
@@ -308,11 +339,8 @@ void rmai_inode_close_work(struct work_struct *work)
 		}
 		ri->told_open = false;
 	}
-	if (last && ri->counted_open) {
-		ri->counted_open = false;
-		atomic_dec(&rc->users);
-		rmai_count(regions_open, -1);
-	}
+	if (last)
+		rmai_region_uncount(ri);
 	mutex_unlock(&ri->open_mutex);
 	iput(&ri->vfs);
 }
@@ -345,4 +373,25 @@ bool rmai_region_lost(struct rmai_inode *ri)
 			return true;
 	}
 	return false;
+}
+
+/**
+ * rmai_inode_known() - the region that a peer names, if this node knows anything of it
+ * @rc: this node
+ * @id: region
+ *
+ * Unlike rmai_iget() this asks nobody.
+ *
+ * Return: to be put with iput(); NULL: it does not, or that is no region.
+ */
+struct rmai_inode *rmai_inode_known(struct rmai_cluster *rc, u64 id)
+{
+	struct inode *inode = ilookup(rc->sb, id);
+
+	if (!inode)
+		return NULL;
+	if (S_ISREG(inode->i_mode))
+		return RMAI_I(inode);
+	iput(inode);
+	return NULL;
 }

@@ -6,15 +6,32 @@
  *
  *   inode->i_rwsem
  *     mmap_lock / VMA lock
+ *       rmai_fetch.post
+ *         rmai_cache.sem (cache.c); also under s_umount, for writing
+ *           folio lock
+ *             i_mmap_rwsem
  *       rmai_inode.home_sem
  *         folio lock
- *           rmai_fetch.lock, rmai_peer.lock, xarray locks (softirq safe)
+ *           xarray lock of rmai_inode.replicas
+ *             xarray lock of rmai_inode.fetches, rmai_fetch.lock (softirq safe)
+ *           list_lru locks of cache.c
+ *             xarray lock of rmai_inode.cached
+ *               inode->i_lock
+ *           rmai_prefetch.lock
+ *           rmai_peer.lock, other xarray locks (softirq safe)
+ *       rmai_inode.auto_lock: nothing is taken under it
  *   rmai_inode.open_mutex, rmai_region.lock: held over calls to peers, never
  *   taken under any of the locks above but i_rwsem.
+ *     rmai_inode.mrs_lock: held while memory is registered, which waits for what the
+ *     connection has to send first; home_sem is taken under it
+ *   rmai_cluster.names_lock, .made_lock: held over allocations; xarray locks alone are
+ *   taken under them, and they under i_rwsem.
  *
  * Nothing waits for the network under mmap_lock, a VMA lock, a page table lock
- * or i_mmap_rwsem. A folio of a replica is locked while its data is on the way;
- * the peer that is awaited needs no lock of ours to send it.
+ * or i_mmap_rwsem; so none of what is taken under them may be held over such a wait.
+ * A folio of a replica is locked while its data is on the way; the peer that is awaited
+ * needs no lock of ours to send it. Under rmai_fetch.post and rmai_cache.sem such a folio
+ * is only tried to lock, but for those of an inode that nobody has any more.
  */
 #ifndef _RMAI_INTERNAL_H
 #define _RMAI_INTERNAL_H
@@ -32,7 +49,11 @@
 #include <linux/xarray.h>
 #include <uapi/linux/rmai.h>
 
+#include "auto.h"
+#include "cache.h"
+#include "coherence.h"
 #include "config.h"
+#include "prefetch.h"
 #include "space.h"
 #include "stats.h"
 #include "vmr.h"
@@ -41,6 +62,10 @@
 #define RMAI_ALL_SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define RMAI_SEALED	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+/* Of the RMAI_MAX_REQS requests under way on a connection, for INV and RECALL alone */
+#define RMAI_COH_REQS	8
+
+struct rmai_owed;
 struct rmai_peer;
 
 /**
@@ -58,16 +83,21 @@ struct rmai_peer;
  * @mnt: internal mount, which keeps @sb
  * @rx_wq: decodes what comes in; nothing on it blocks
  * @serve_wq: handlers of requests; they may call other nodes
+ * @coh_wq: handlers of INV and RECALL; they call nobody
  * @fetch_wq: transfers that could not be finished at once
  * @names_lock: guards @names and @names_by_cookie
  * @names: names that hash to this node, by name
  * @names_by_cookie: the same in readdir order
  * @next_cookie: for xa_alloc_cyclic
+ * @names_wait: for a name to be claimed no more
+ * @owed: what other nodes have still to be told of names; under @names_lock
+ * @owed_work: tells them
  * @regions: regions owned by this node, by id
  * @next_id: of the next region
  * @made_lock: guards @made and @made_next
  * @made: creations of late, so that a repeated CREATE is known
  * @made_next: the entry of @made to be used next
+ * @next_token: for WRITEs
  * @space: this node's slice of the window
  * @pool_used: home pages
  * @users: regions open on this node, and threads that begin to use it
@@ -88,11 +118,15 @@ struct rmai_cluster {
 	struct vfsmount		*mnt;
 	struct workqueue_struct	*rx_wq;
 	struct workqueue_struct	*serve_wq;
+	struct workqueue_struct	*coh_wq;
 	struct workqueue_struct	*fetch_wq;
 	struct mutex		names_lock;
 	DECLARE_HASHTABLE(names, 10);
 	struct xarray		names_by_cookie;
 	u32			next_cookie;
+	wait_queue_head_t	names_wait;
+	struct list_head	owed;
+	struct delayed_work	owed_work;
 	struct xarray		regions;
 	atomic64_t		next_id;
 	struct mutex		made_lock;
@@ -101,6 +135,7 @@ struct rmai_cluster {
 		u64		id;
 	} made[256];
 	unsigned int		made_next;
+	atomic64_t		next_token;
 	struct rmai_space	space;
 	atomic64_t		pool_used;
 	atomic_t		users;
@@ -172,11 +207,22 @@ struct rmai_link {
  * @last_error: why it is not up
  * @calls: requests in flight by xid
  * @next_xid: for xa_alloc_cyclic
- * @slots: bounds the requests in flight
+ * @slots: bounds the requests in flight, but for
+ * @coh_slots: INV and RECALL
  * @wait: for @state
  * @tick: connects, pings, notices silence
  * @ping_work: sends a ping
  * @ping_out: a ping has not been answered yet
+ * @lease_ms: for which it keeps what this node grants it, as it said last
+ * @lease_until: jiffies when what it has granted this node ends; under @lock
+ * @lease_broken: it ends now, with the connection that it was had on; under @lock
+ * @lapses: how often that has come to pass; a grant asked for before is void
+ * @lease_work: then drops it
+ * @reading: bytes of fetches in flight from it
+ * @streams: fetches that wait for their turn (stream.c); under @lock
+ * @stored: WRITEs of its that were carried out of late, so that a repeat is known;
+ *	under @lock
+ * @next_stored: the entry of @stored to be used next
  */
 struct rmai_peer {
 	struct rmai_cluster	*rc;
@@ -196,10 +242,20 @@ struct rmai_peer {
 	struct xarray		calls;
 	u32			next_xid;
 	struct semaphore	slots;
+	struct semaphore	coh_slots;
 	wait_queue_head_t	wait;
 	struct delayed_work	tick;
 	struct work_struct	ping_work;
 	atomic_t		ping_out;
+	u32			lease_ms;
+	unsigned long		lease_until;
+	bool			lease_broken;
+	u32			lapses;
+	struct delayed_work	lease_work;
+	atomic64_t		reading;
+	struct list_head	streams;
+	u64			stored[2 * RMAI_MAX_REQS];
+	unsigned int		next_stored;
 };
 
 /**
@@ -247,6 +303,21 @@ struct rmai_region {
  * @counted_open: in rc->users
  * @close_work: tells the owner of the last close
  * @fetches: transfers by VMR index: under way, or failed of late
+ * @auto_lock: guards @fetch_auto
+ * @fetch_auto: how much to fetch at a time (auto.c)
+ * @cached: replicas by VMR index (cache.c)
+ * @own: these in the order in which it is their turn, by rmai_cached.kept; under the lock
+ *	of @cached
+ * @isolated: pages of those that cache.c is about to drop
+ * @prefetch: what is fetched ahead; NULL as long as nothing was
+ * @replicas: what this node was granted of it while it is open, by VMR index (struct
+ *	rmai_replica)
+ * @dirs: what other nodes were granted of what is stored here, by VMR index (struct
+ *	rmai_dir)
+ * @dirs_kept: of them, those that are kept for what they count; under the lock of @dirs
+ * @dir_seq: numbers of grants, INV and RECALL
+ * @keys_gen: generation of the keys given to peers; earlier ones are void
+ * @trunc_from: bytes from here on are being cut off
  * @keys: peers' keys by key number (struct rmai_wire_key)
  * @home_sem: write: pages are dropped, or frozen; read: pages are made. Never held
  *	over a wait for the network
@@ -276,6 +347,18 @@ struct rmai_inode {
 	bool			counted_open;
 	struct work_struct	close_work;
 	struct xarray		fetches;
+	spinlock_t		auto_lock;
+	struct rmai_auto	fetch_auto;
+	struct xarray		cached;
+	struct list_head	own[2];
+	atomic_long_t		isolated;
+	struct rmai_prefetch	*prefetch;
+	struct xarray		replicas;
+	struct xarray		dirs;
+	unsigned int		dirs_kept;
+	atomic64_t		dir_seq;
+	u32			keys_gen;
+	u64			trunc_from;
 	struct xarray		keys;
 	struct rw_semaphore	home_sem;
 	bool			frozen;
@@ -292,6 +375,16 @@ struct rmai_inode {
 		atomic64_t	fetch_errors;
 		atomic64_t	rdma_reads;
 		atomic64_t	fault_wait_ns;
+		atomic64_t	get_s;
+		atomic64_t	get_x;
+		atomic64_t	inv_sent;
+		atomic64_t	inv_received;
+		atomic64_t	recalls;
+		atomic64_t	writebacks;
+		atomic64_t	pingpongs;
+		atomic64_t	prefetch_hits[RMAI_FORESIGHTS];
+		atomic64_t	prefetch_waste[RMAI_FORESIGHTS];
+		atomic64_t	prefetch_late;
 	} stat;
 };
 
@@ -350,17 +443,58 @@ static inline struct rmai_peer *rmai_peer(struct rmai_cluster *rc, u16 id)
 	return id >= 1 && id <= RMAI_WIRE_NODES ? rc->peers[id - 1] : NULL;
 }
 
+/* Can this node be called just now? */
+static inline bool rmai_node_up(struct rmai_cluster *rc, u16 id)
+{
+	struct rmai_peer *peer = rmai_peer(rc, id);
+
+	return id == rc->self || (peer && READ_ONCE(peer->state) == RMAI_PEER_UP);
+}
+
 u64 rmai_node_epoch(struct rmai_cluster *rc, u16 id);
 
 /* rpc.c */
+void rmai_msg_init(struct rmai_msg *msg, u8 type);
 struct rmai_msg *rmai_msg_alloc(gfp_t gfp, u8 type);
 int rmai_call(struct rmai_cluster *rc, u16 node, struct rmai_msg *msg);
+
+/**
+ * struct rmai_call_one - one of several calls made at once
+ * @node: whom
+ * @msg: request, then reply
+ * @err: what rmai_call() would return
+ * @state: of rpc.c
+ */
+struct rmai_call_one {
+	u16			node;
+	struct rmai_msg		*msg;
+	int			err;
+	struct rmai_call_state	*state;
+};
+
+void rmai_call_all(struct rmai_cluster *rc, struct rmai_call_one *calls, int nr);
 int rmai_send_hello(struct rmai_link *link, u16 dst);
 void rmai_calls_fail(struct rmai_peer *peer, struct rmai_link *link);
 void rmai_rx(struct rmai_recv *recv);
 
+/* hwpoison.c */
+bool rmai_pages_broken(struct folio *folio, pgoff_t index, pgoff_t nr);
+struct folio *rmai_whole_folio(struct address_space *mapping, pgoff_t index, pgoff_t nr);
+void rmai_broken_split(struct address_space *mapping, pgoff_t index);
+int rmai_error_remove_folio(struct address_space *mapping, struct folio *folio);
+
+/* inject.c */
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+bool rmai_msg_lost(const struct rmai_msg *msg);
+#else
+static inline bool rmai_msg_lost(const struct rmai_msg *msg)
+{
+	return false;
+}
+#endif
+
 /* serve.c: the handler of each request; -> rpc.c */
-int rmai_serve(struct rmai_cluster *rc, u16 src, struct rmai_msg *req,
+int rmai_serve(struct rmai_cluster *rc, struct rmai_link *link, struct rmai_msg *req,
 	       struct rmai_msg *rep);
 
 /* names.c */
@@ -371,8 +505,31 @@ int rmai_names_add(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
 		   u64 id, u64 owner_epoch, bool excl, struct rmai_msg_id *old);
 int rmai_names_remove(struct rmai_cluster *rc, const struct rmai_msg_name *nm);
 int rmai_names_list(struct rmai_cluster *rc, struct rmai_msg_readdir *rd);
+int rmai_names_claim(struct rmai_cluster *rc, const struct rmai_msg_publish *p);
+void rmai_names_settle(struct rmai_cluster *rc, const struct rmai_msg_publish *p,
+		       bool take);
 void rmai_names_purge(struct rmai_cluster *rc, u16 owner, u64 epoch);
 void rmai_names_destroy(struct rmai_cluster *rc);
+
+/* publish.c */
+#define RMAI_RENAME_PUBLISH	BIT(31)		/* of ->rename, beside RENAME_* */
+long rmai_ioc_publish(struct file *file, struct rmai_publish __user *arg);
+int rmai_publish_rename(struct rmai_cluster *rc, struct dentry *old, struct dentry *new);
+int rmai_publish_serve(struct rmai_cluster *rc, const struct rmai_msg_publish *p,
+		       struct rmai_msg_id *out);
+struct rmai_owed *rmai_owed_alloc(u16 len);
+void rmai_owe_unref(struct rmai_cluster *rc, struct rmai_owed *o, u64 id);
+void rmai_unref(struct rmai_cluster *rc, struct rmai_owed *o, u64 id);
+void rmai_owed_work(struct work_struct *work);
+void rmai_owed_destroy(struct rmai_cluster *rc);
+
+/* vmrs.c */
+long rmai_ioc_vmrs(struct rmai_inode *ri, struct rmai_vmrs __user *arg);
+long rmai_ioc_reset(struct file *file, struct rmai_reset __user *arg);
+int rmai_vmrs_serve(struct rmai_cluster *rc, const struct rmai_msg_vmrs *req,
+		    struct rmai_msg_vmrs *rep);
+int rmai_reset_serve(struct rmai_cluster *rc, const struct rmai_msg_reset *req,
+		     struct rmai_msg_reset *rep);
 
 /* owner.c */
 int rmai_owner_create(struct rmai_cluster *rc, u16 src,
@@ -391,19 +548,82 @@ void rmai_owner_node_gone(struct rmai_cluster *rc, u16 node);
 void rmai_owner_destroy(struct rmai_cluster *rc);
 
 /* home.c */
+struct rmai_inode *rmai_home_get(struct rmai_cluster *rc, u64 id);
+void rmai_size_grow(struct rmai_inode *ri, u64 size);
+
+/**
+ * struct rmai_home_mr - a key given to peers
+ * @mr: registration
+ * @sgl: the memory
+ * @len: bytes of it
+ * @old: the one before, for who has just been told of it
+ * @nr_folios: entries of @folios
+ * @folios: references: what a peer can reach is neither migrated nor freed
+ */
+struct rmai_home_mr {
+	struct rmai_mr		*mr;
+	struct scatterlist	*sgl;
+	u64			len;
+	struct rmai_home_mr	*old;
+	unsigned int		nr_folios;
+	struct folio		*folios[];
+};
+
+struct rmai_home_mr *rmai_home_mr_make(struct rmai_inode *ri, struct rmai_conn *conn,
+				       struct rmai_span span, bool write);
+void rmai_home_mr_free(struct rmai_inode *ri, struct rmai_home_mr *hm);
+int rmai_rdma_wait(struct rmai_link *link, const struct rmai_key *key,
+		   struct scatterlist *sgl, unsigned int nents, bool write);
 struct folio *rmai_home_folio(struct rmai_inode *ri, pgoff_t index, u64 end,
 			      gfp_t gfp);
+void rmai_home_key_revoke(struct rmai_inode *ri, u64 off);
 int rmai_home_keys(struct rmai_cluster *rc, u16 src,
 		   const struct rmai_msg_keys *req,
 		   struct rmai_msg_keys *rep);
-int rmai_home_io(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io,
-		 bool write);
+int rmai_home_write(struct rmai_cluster *rc, u16 src, const struct rmai_msg_io *io);
 int rmai_home_trunc(struct rmai_cluster *rc, u16 src,
 		    const struct rmai_msg_setattr *sa);
 int rmai_home_freeze(struct rmai_cluster *rc, u16 src,
-		     const struct rmai_msg_setattr *sa);
+		     struct rmai_msg_setattr *sa);
 void rmai_home_free(struct rmai_cluster *rc, u16 src, u64 id);
 void rmai_home_free_owned(struct rmai_cluster *rc, u16 owner, u64 epoch);
+
+/* directory.c: who has what of the regions stored here */
+int rmai_dir_serve(struct rmai_cluster *rc, const struct rmai_link *link,
+		   const struct rmai_msg *msg, struct rmai_msg *rep);
+bool rmai_dir_may(struct rmai_inode *ri, pgoff_t index, bool write);
+bool rmai_dir_wanted(struct rmai_inode *ri, pgoff_t index, bool set);
+bool rmai_dir_lost(struct rmai_inode *ri, pgoff_t index);
+int rmai_dir_home(struct rmai_inode *ri, pgoff_t index, bool write);
+int rmai_dir_from(struct rmai_inode *ri, enum rmai_dir_event event, u64 first, u64 end);
+void rmai_dir_ahead(struct rmai_inode *ri, u64 off, u64 len);
+void rmai_dir_vmrs(struct rmai_inode *ri, struct rmai_msg_vmrs *v);
+int rmai_dir_reset(struct rmai_inode *ri, u64 first, u64 end, u64 *nr);
+void rmai_dir_destroy(struct rmai_inode *ri);
+
+/* grant.c: what this node has of regions stored elsewhere */
+bool rmai_replica_may(struct rmai_inode *ri, pgoff_t index, bool write);
+bool rmai_replica_wanted(struct rmai_inode *ri, pgoff_t index, bool set);
+int rmai_grant_get(struct rmai_inode *ri, u64 vmr, u64 end, bool write, bool wait,
+		   u32 *gen, bool *hole);
+void rmai_grant_settle(struct rmai_inode *ri, u64 vmr);
+int rmai_grants_put(struct rmai_inode *ri, u64 off, u64 end, bool drop);
+void rmai_replicas_destroy(struct rmai_inode *ri);
+
+/* invalidate.c: and how it ends */
+int rmai_inv_serve(struct rmai_cluster *rc, u16 src, const struct rmai_msg_inv *inv,
+		   struct rmai_msg_ack *ack);
+int rmai_recall_serve(struct rmai_cluster *rc, u16 src, const struct rmai_msg_recall *r,
+		      struct rmai_msg_ack *ack);
+void rmai_replicas_lapse(struct rmai_inode *ri, u16 home);
+void rmai_replica_resume(struct rmai_inode *ri, u64 vmr);
+
+/* lease.c */
+void rmai_lease_begin(struct rmai_peer *peer);
+void rmai_lease_extend(struct rmai_peer *peer, unsigned long since, u32 lease_ms);
+void rmai_lease_work(struct work_struct *work);
+unsigned long rmai_lease_end(struct rmai_peer *peer);
+int rmai_lease_wait(struct rmai_cluster *rc, u16 node);
 
 /* inode.c: regions as inodes */
 struct inode *rmai_iget(struct rmai_cluster *rc, u64 id);
@@ -421,6 +641,7 @@ void rmai_inode_close_work(struct work_struct *work);
 bool rmai_node_lost(struct rmai_cluster *rc, u16 id, u64 epoch);
 bool rmai_owner_lost(struct rmai_inode *ri);
 bool rmai_region_lost(struct rmai_inode *ri);
+struct rmai_inode *rmai_inode_known(struct rmai_cluster *rc, u64 id);
 
 /* super.c, dir.c, file.c, attr.c */
 extern struct file_system_type rmai_fs_type;
@@ -450,19 +671,22 @@ unsigned long rmai_get_unmapped_area(struct file *file, unsigned long addr,
 /* fault.c */
 vm_fault_t rmai_fault(struct vm_fault *vmf);
 vm_fault_t rmai_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end);
+vm_fault_t rmai_page_mkwrite(struct vm_fault *vmf);
 
 /* keys.c */
 struct rmai_peer *rmai_fetch_peer(struct rmai_inode *ri, u64 off, u64 *epoch);
-bool rmai_key_cached(struct rmai_inode *ri, u64 nr, struct rmai_key *key);
+bool rmai_key_cached(struct rmai_inode *ri, u64 nr, u32 gen, struct rmai_key *key);
 void rmai_key_forget(struct rmai_inode *ri, u64 nr);
-int rmai_keys_get(struct rmai_inode *ri, u64 off);
+int rmai_keys_get(struct rmai_inode *ri, u64 off, u64 end);
 void rmai_keys_destroy(struct rmai_inode *ri);
 
 /* fetch.c */
 struct rmai_fetch;
 struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index,
-				  bool again);
-int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index);
+				  bool again, bool write);
+int rmai_fetch_begin(struct rmai_inode *ri, pgoff_t index);
+void rmai_fetch_void(struct rmai_inode *ri, u64 vmr, bool is_void);
+int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index, bool write);
 int rmai_fetch_failed(struct rmai_fetch *f);
 void rmai_fetch_put(struct rmai_fetch *f);
 void rmai_fetches_destroy(struct rmai_inode *ri);
@@ -470,7 +694,12 @@ void rmai_fetches_destroy(struct rmai_inode *ri);
 /* replica.c */
 bool rmai_page_here(struct rmai_inode *ri, pgoff_t index);
 struct folio *rmai_replica_folio(struct rmai_inode *ri, pgoff_t index);
-int rmai_fetch_ahead(struct rmai_inode *ri, u64 off, u64 end);
+void rmai_replicas_drop(struct rmai_inode *ri, pgoff_t first, pgoff_t last,
+			bool all_cpus);
 unsigned int rmai_folio_order(pgoff_t index, pgoff_t end, unsigned int max);
+int rmai_for_folios(struct rmai_inode *ri, u64 first, u64 nr,
+		    int (*fn)(struct address_space *mapping, struct folio *folio, void *arg),
+		    void *arg);
+bool rmai_folio_take(struct address_space *mapping, struct folio *folio, bool pins);
 
 #endif /* _RMAI_INTERNAL_H */

@@ -13,9 +13,13 @@
 static int rmai_ioc_getattr(struct rmai_inode *ri, struct rmai_attr __user *arg)
 {
 	struct rmai_attr *a;
-	int i, err;
+	int i, err = 0;
 
-	err = READ_ONCE(ri->sealed) ? 0 : rmai_inode_refresh(ri);
+	/* Of what is sealed little can change: do not wait for an owner that is away */
+	if (!READ_ONCE(ri->sealed) || rmai_node_up(ri->rc, rmai_id_owner(ri->id)))
+		err = rmai_inode_refresh(ri);
+	if (err && READ_ONCE(ri->sealed) && !rmai_node_up(ri->rc, rmai_id_owner(ri->id)))
+		err = 0;
 	if (err)
 		return err;
 	a = kzalloc(sizeof(*a), GFP_KERNEL);
@@ -34,6 +38,10 @@ static int rmai_ioc_getattr(struct rmai_inode *ri, struct rmai_attr __user *arg)
 	a->owner = ri->attr.owner;
 	a->seals = ri->attr.seals;
 	a->on_loss = ri->attr.on_loss;
+	a->fetch = ri->attr.fetch;
+	a->generation = ri->attr.generation;
+	a->cache_min = ri->attr.cache_min;
+	a->cache_max = ri->attr.cache_max;
 	a->nr_nodes = ri->attr.nr_nodes;
 	for (i = 0; i < ri->attr.nr_nodes; i++)
 		a->nodes[i] = ri->attr.nodes[i].id;
@@ -61,6 +69,10 @@ static int rmai_attr_check(const struct rmai_attr *a)
 	    (!PAGE_ALIGNED(a->stripe) || a->stripe >= RMAI_WIRE_SIZE_LIMIT))
 		return -EINVAL;
 	if ((a->mask & RMAI_ATTR_ON_LOSS) && a->on_loss > RMAI_ON_LOSS_SIGBUS)
+		return -EINVAL;
+	if ((a->mask & RMAI_ATTR_FETCH) && (a->fetch & ~RMAI_FETCH_ALL))
+		return -EINVAL;
+	if ((a->mask & RMAI_ATTR_CACHE) && a->cache_max && a->cache_min > a->cache_max)
 		return -EINVAL;
 	if (!(a->mask & RMAI_ATTR_LAYOUT))
 		return 0;
@@ -101,12 +113,19 @@ static int rmai_ioc_setattr(struct file *file, struct rmai_attr __user *arg)
 	want->vmr_size = a->vmr_size;
 	want->stripe = a->mask & RMAI_ATTR_STRIPE ? a->stripe : 0;
 	want->on_loss = a->on_loss;
+	want->fetch = a->fetch;
+	want->cache_min = a->cache_min;
+	want->cache_max = a->cache_max;
 	if (a->mask & RMAI_ATTR_VMR_SIZE)
 		mask |= RMAI_SET_VMR_SIZE;
 	if (a->mask & RMAI_ATTR_STRIPE)
 		mask |= RMAI_SET_STRIPE;
 	if (a->mask & RMAI_ATTR_ON_LOSS)
 		mask |= RMAI_SET_ON_LOSS;
+	if (a->mask & RMAI_ATTR_FETCH)
+		mask |= RMAI_SET_FETCH;
+	if (a->mask & RMAI_ATTR_CACHE)
+		mask |= RMAI_SET_CACHE;
 	if (a->mask & RMAI_ATTR_LAYOUT) {
 		mask |= RMAI_SET_LAYOUT;
 		want->nr_nodes = a->nr_nodes;
@@ -126,9 +145,29 @@ out:
 	return err;
 }
 
+/* In folios of the size of a PMD entry: they lie at multiples of it */
+static u64 rmai_huge_bytes(struct rmai_inode *ri)
+{
+	pgoff_t end = DIV_ROUND_UP(i_size_read(&ri->vfs), PAGE_SIZE), index;
+	struct folio *folio;
+	u64 bytes = 0;
+
+	for (index = 0; index < end; index += 1UL << PMD_ORDER) {
+		folio = filemap_get_folio(ri->vfs.i_mapping, index);
+		if (!IS_ERR(folio)) {
+			if (folio_order(folio) >= PMD_ORDER && folio_test_uptodate(folio))
+				bytes += folio_size(folio);
+			folio_put(folio);
+		}
+		cond_resched();
+	}
+	return bytes;
+}
+
 static int rmai_ioc_stat(struct rmai_inode *ri,
 			 struct rmai_region_stat __user *arg)
 {
+	atomic64_t *hits = ri->stat.prefetch_hits, *waste = ri->stat.prefetch_waste;
 	u64 home = atomic64_read(&ri->home_pages);
 	struct rmai_region_stat st = {
 		.home_bytes	= home << PAGE_SHIFT,
@@ -140,6 +179,24 @@ static int rmai_ioc_stat(struct rmai_inode *ri,
 		.fetch_errors	= atomic64_read(&ri->stat.fetch_errors),
 		.rdma_reads	= atomic64_read(&ri->stat.rdma_reads),
 		.fault_wait_ns	= atomic64_read(&ri->stat.fault_wait_ns),
+		.get_s		= atomic64_read(&ri->stat.get_s),
+		.get_x		= atomic64_read(&ri->stat.get_x),
+		.inv_sent	= atomic64_read(&ri->stat.inv_sent),
+		.inv_received	= atomic64_read(&ri->stat.inv_received),
+		.recalls	= atomic64_read(&ri->stat.recalls),
+		.writebacks	= atomic64_read(&ri->stat.writebacks),
+		.pingpongs	= atomic64_read(&ri->stat.pingpongs),
+		.fetch_size	= rmai_fetch_size(ri),
+		.huge_bytes	= rmai_huge_bytes(ri),
+		.prefetch_advice_hits = atomic64_read(&hits[RMAI_BY_ADVICE]),
+		.prefetch_advice_waste = atomic64_read(&waste[RMAI_BY_ADVICE]),
+		.prefetch_seq_hits = atomic64_read(&hits[RMAI_BY_SEQ]),
+		.prefetch_seq_waste = atomic64_read(&waste[RMAI_BY_SEQ]),
+		.prefetch_schedule_hits = atomic64_read(&hits[RMAI_BY_SCHEDULE]),
+		.prefetch_schedule_waste = atomic64_read(&waste[RMAI_BY_SCHEDULE]),
+		.prefetch_next_hits = atomic64_read(&hits[RMAI_BY_NEXT]),
+		.prefetch_next_waste = atomic64_read(&waste[RMAI_BY_NEXT]),
+		.prefetch_late	= atomic64_read(&ri->stat.prefetch_late),
 	};
 
 	return copy_to_user(arg, &st, sizeof(st)) ? -EFAULT : 0;
@@ -242,6 +299,12 @@ long rmai_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return rmai_ioc_setattr(file, p);
 	case RMAI_IOC_STAT:
 		return rmai_ioc_stat(RMAI_I(inode), p);
+	case RMAI_IOC_PUBLISH:
+		return rmai_ioc_publish(file, p);
+	case RMAI_IOC_VMRS:
+		return rmai_ioc_vmrs(RMAI_I(inode), p);
+	case RMAI_IOC_RESET:
+		return rmai_ioc_reset(file, p);
 	default:
 		return -ENOTTY;
 	}

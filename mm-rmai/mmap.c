@@ -14,6 +14,7 @@
 const struct vm_operations_struct rmai_vm_ops = {
 	.fault		= rmai_fault,
 	.map_pages	= rmai_map_pages,
+	.page_mkwrite	= rmai_page_mkwrite,
 };
 
 static bool vma_is_rmai(const struct vm_area_struct *vma)
@@ -81,10 +82,26 @@ unsigned long rmai_get_unmapped_area(struct file *file, unsigned long addr,
 	return want;
 }
 
-/* Is all of the region stored on this node? */
-static bool rmai_all_home(const struct rmai_inode *ri)
+void rmai_madvise_dontneed(struct vm_area_struct *vma, unsigned long start,
+			   unsigned long end)
 {
-	return ri->attr.nr_nodes == 1 && ri->attr.nodes[0].id == ri->rc->self;
+	if (vma_is_rmai(vma))
+		rmai_replicas_drop(RMAI_I(file_inode(vma->vm_file)),
+				   linear_page_index(vma, start),
+				   linear_page_index(vma, end) - 1, false);
+}
+
+unsigned long rmai_populate_len(const struct file *file, unsigned long flags,
+				unsigned long len)
+{
+	u64 budget;
+
+	/* What is locked stays, whatever the budget */
+	if (!file || !is_file_rmai(file) || (flags & MAP_LOCKED))
+		return len;
+	budget = rmai_cache_budget(RMAI_I(file_inode(file)));
+	/* A little is kept free: see rmai_cache_ahead() */
+	return budget ? PAGE_ALIGN(min_t(u64, len, budget - budget / 16)) : len;
 }
 
 /**
@@ -92,8 +109,7 @@ static bool rmai_all_home(const struct rmai_inode *ri)
  * @file: region
  * @vma: mapping
  *
- * Return: 0; -EPERM for a writable shared mapping of a sealed region; -EOPNOTSUPP
- * for one of an open region that is not stored on this node.
+ * Return: 0; -EPERM for a writable shared mapping of a sealed region.
  */
 int rmai_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -102,14 +118,14 @@ int rmai_file_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_SHARED) {
 		/* i_mmap_writable is raised; pairs with rmai_home_freeze() */
 		smp_mb();
-		if (READ_ONCE(ri->frozen) || READ_ONCE(ri->sealed) ||
-		    !rmai_all_home(ri)) {
+		if (READ_ONCE(ri->frozen) || READ_ONCE(ri->sealed)) {
 			if (vma->vm_flags & VM_WRITE)
-				return READ_ONCE(ri->frozen) ? -EPERM : -EOPNOTSUPP;
+				return -EPERM;
 			vm_flags_clear(vma, VM_MAYWRITE);
 		}
 	}
-	vm_flags_set(vma, VM_DONTDUMP | VM_DONTEXPAND);
+	/* No VM_DONTEXPAND: it would make mlock(2) and access bits a nothing */
+	vm_flags_set(vma, VM_DONTDUMP);
 	vma->vm_ops = &rmai_vm_ops;
 	file_accessed(file);
 	return 0;

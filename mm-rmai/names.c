@@ -15,6 +15,10 @@
  * @hash: in rc->names
  * @id: region
  * @owner_epoch: incarnation of its owner
+ * @claim: region that is about to take its place, or 0
+ * @claim_epoch: incarnation of that one's owner
+ * @lost: the owner of @id has rebooted since it was claimed
+ * @claim_lost: the owner of @claim has
  * @cookie: place in the order of readdir
  * @len: bytes of @name
  * @name: not terminated
@@ -23,6 +27,10 @@ struct rmai_name {
 	struct hlist_node	hash;
 	u64			id;
 	u64			owner_epoch;
+	u64			claim;
+	u64			claim_epoch;
+	bool			lost;
+	bool			claim_lost;
 	u32			cookie;
 	u16			len;
 	char			name[];
@@ -49,14 +57,14 @@ u16 rmai_name_node(struct rmai_cluster *rc, const char *name, size_t len)
 	return ids[rmai_name_hash(name, len) % n];
 }
 
-static struct rmai_name *rmai_name_find(struct rmai_cluster *rc,
-					const struct rmai_msg_name *nm)
+static struct rmai_name *rmai_name_find(struct rmai_cluster *rc, const char *name,
+					size_t len)
 {
-	u32 key = rmai_name_hash(nm->name, nm->len);
+	u32 key = rmai_name_hash(name, len);
 	struct rmai_name *n;
 
 	hash_for_each_possible(rc->names, n, hash, key) {
-		if (n->len == nm->len && !memcmp(n->name, nm->name, nm->len))
+		if (n->len == len && !memcmp(n->name, name, len))
 			return n;
 	}
 	return NULL;
@@ -68,7 +76,7 @@ int rmai_names_lookup(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
 	struct rmai_name *n;
 
 	mutex_lock(&rc->names_lock);
-	n = rmai_name_find(rc, nm);
+	n = rmai_name_find(rc, nm->name, nm->len);
 	if (n) {
 		out->id = n->id;
 		out->owner_epoch = n->owner_epoch;
@@ -86,7 +94,8 @@ int rmai_names_lookup(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
  * @excl: do not replace what the name stands for now
  * @old: the region that lost the name; id 0 for none
  *
- * Return: 0 (also when the name stands for @id already), -EEXIST, -ENOMEM, or
+ * Return: 0 (also when the name stands for @id already), -EEXIST, -ENOMEM, -EBUSY (a
+ * region is being published under it) or
  * -EXDEV when the name does not hash to this node, -EINVAL for a region that no
  * configured memory node can own.
  */
@@ -109,11 +118,14 @@ int rmai_names_add(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
 		return -ENOMEM;
 	fresh->id = id;
 	fresh->owner_epoch = owner_epoch;
+	fresh->claim = 0;
+	fresh->lost = false;
+	fresh->claim_lost = false;
 	fresh->len = nm->len;
 	memcpy(fresh->name, nm->name, nm->len);
 
 	mutex_lock(&rc->names_lock);
-	n = rmai_name_find(rc, nm);
+	n = rmai_name_find(rc, nm->name, nm->len);
 	if (!n) {
 		err = xa_alloc_cyclic(&rc->names_by_cookie, &fresh->cookie, fresh,
 				      xa_limit_31b, &rc->next_cookie, GFP_KERNEL);
@@ -126,6 +138,8 @@ int rmai_names_add(struct rmai_cluster *rc, const struct rmai_msg_name *nm,
 	} else if (n->id != id) {
 		if (excl) {
 			err = -EEXIST;
+		} else if (n->claim) {
+			err = -EBUSY;
 		} else {
 			old->id = n->id;
 			old->owner_epoch = n->owner_epoch;
@@ -150,7 +164,7 @@ static void rmai_name_del(struct rmai_cluster *rc, struct rmai_name *n)
  * @rc: this node
  * @nm: the name, and the region that it should stand for
  *
- * Return: 0 or -ENOENT.
+ * Return: 0, -ENOENT, or -EBUSY (a region is being published under it).
  */
 int rmai_names_remove(struct rmai_cluster *rc, const struct rmai_msg_name *nm)
 {
@@ -158,13 +172,86 @@ int rmai_names_remove(struct rmai_cluster *rc, const struct rmai_msg_name *nm)
 	int err = -ENOENT;
 
 	mutex_lock(&rc->names_lock);
-	n = rmai_name_find(rc, nm);
-	if (n && n->id == nm->id) {
+	n = rmai_name_find(rc, nm->name, nm->len);
+	if (n && n->id == nm->id && n->claim) {
+		err = -EBUSY;
+	} else if (n && n->id == nm->id) {
 		rmai_name_del(rc, n);
 		err = 0;
 	}
 	mutex_unlock(&rc->names_lock);
 	return err;
+}
+
+/**
+ * rmai_names_claim() - a region is about to take the place of another
+ * @rc: this node
+ * @p: name, the region that it must stand for, and the one that is to have it
+ *
+ * From then on nobody else changes the name, until rmai_names_settle().
+ *
+ * Return: 0; 1: it has it already; -ENOENT, -ESTALE (the name stands for another
+ * region), -EBUSY (another region is about to have it), -EAGAIN (this very one is).
+ */
+int rmai_names_claim(struct rmai_cluster *rc, const struct rmai_msg_publish *p)
+{
+	struct rmai_name *n;
+	int err = 0;
+
+	mutex_lock(&rc->names_lock);
+	n = rmai_name_find(rc, p->name, p->len);
+	if (!n) {
+		err = -ENOENT;
+	} else if (n->id == p->id) {
+		err = 1;
+	} else if (n->claim) {
+		err = n->claim == p->id ? -EAGAIN : -EBUSY;
+	} else if (n->id != p->old) {
+		err = -ESTALE;
+	} else {
+		n->claim = p->id;
+		n->claim_epoch = p->owner_epoch;
+	}
+	mutex_unlock(&rc->names_lock);
+	return err;
+}
+
+/* The region of a name is gone with its owner, and so is the name */
+static void rmai_name_lost(struct rmai_cluster *rc, struct rmai_name *n)
+{
+	pr_warn("node %u: region %llx \"%.*s\" is gone with node %u\n",
+		rc->self, n->id, n->len, n->name, rmai_id_owner(n->id));
+	rmai_name_del(rc, n);
+}
+
+/**
+ * rmai_names_settle() - it has taken its place, or does not
+ * @rc: this node
+ * @p: as claimed
+ * @take: it has
+ */
+void rmai_names_settle(struct rmai_cluster *rc, const struct rmai_msg_publish *p,
+		       bool take)
+{
+	struct rmai_name *n;
+
+	mutex_lock(&rc->names_lock);
+	n = rmai_name_find(rc, p->name, p->len);
+	if (n && n->claim == p->id) {
+		bool lost = take ? n->claim_lost : n->lost;
+
+		if (take) {
+			n->id = n->claim;
+			n->owner_epoch = n->claim_epoch;
+		}
+		n->claim = 0;
+		n->lost = false;
+		n->claim_lost = false;
+		if (lost)
+			rmai_name_lost(rc, n);
+	}
+	mutex_unlock(&rc->names_lock);
+	wake_up_all(&rc->names_wait);
 }
 
 /**
@@ -197,6 +284,8 @@ int rmai_names_list(struct rmai_cluster *rc, struct rmai_msg_readdir *rd)
  * @rc: this node
  * @owner: node that has rebooted
  * @epoch: its new incarnation
+ *
+ * One that is claimed goes, if it has to, when that is settled.
  */
 void rmai_names_purge(struct rmai_cluster *rc, u16 owner, u64 epoch)
 {
@@ -205,11 +294,15 @@ void rmai_names_purge(struct rmai_cluster *rc, u16 owner, u64 epoch)
 
 	mutex_lock(&rc->names_lock);
 	xa_for_each(&rc->names_by_cookie, cookie, n) {
-		if (rmai_id_owner(n->id) != owner || n->owner_epoch == epoch)
-			continue;
-		pr_warn("node %u: region %llx \"%.*s\" is gone with node %u\n",
-			rc->self, n->id, n->len, n->name, owner);
-		rmai_name_del(rc, n);
+		bool lost = rmai_id_owner(n->id) == owner && n->owner_epoch != epoch;
+
+		if (n->claim) {
+			n->lost |= lost;
+			n->claim_lost |= rmai_id_owner(n->claim) == owner &&
+					 n->claim_epoch != epoch;
+		} else if (lost) {
+			rmai_name_lost(rc, n);
+		}
 	}
 	mutex_unlock(&rc->names_lock);
 }

@@ -127,6 +127,10 @@ int rmai_owner_create(struct rmai_cluster *rc, u16 src,
 	r->attr.addr = 0;
 	r->attr.length = 0;
 	r->attr.seals = 0;
+	r->attr.fetch = RMAI_FETCH_DEFAULT;
+	r->attr.generation = 1;
+	r->attr.cache_min = 0;
+	r->attr.cache_max = 0;
 	r->attr.nlink = nm->len ? 1 : 0;
 	err = rmai_region_layout(rc, &r->attr);
 	if (err)
@@ -194,8 +198,7 @@ static void rmai_region_tell_free(struct rmai_cluster *rc, struct rmai_region *r
 
 		if (peer && !wait && READ_ONCE(peer->state) != RMAI_PEER_UP)
 			continue;
-		memset(msg, 0, sizeof(*msg));
-		msg->type = RMAI_MSG_FREE;
+		rmai_msg_init(msg, RMAI_MSG_FREE);
 		msg->id.id = r->id;
 		msg->id.owner_epoch = rc->epoch;
 		err = rmai_call(rc, bit + 1, msg);
@@ -302,25 +305,49 @@ int rmai_owner_unref(struct rmai_cluster *rc, u64 id)
 	return 0;
 }
 
-/* Ask each home; stops at the first error */
-static int rmai_region_ask_homes(struct rmai_cluster *rc, struct rmai_region *r,
-				 u8 type, u64 size, u32 seals)
+static int rmai_region_ask(struct rmai_cluster *rc, struct rmai_region *r, u16 node,
+			   u8 type, u64 size, u32 seals, struct rmai_msg *msg)
+{
+	rmai_msg_init(msg, type);
+	msg->setattr.id = r->id;
+	msg->setattr.owner_epoch = rc->epoch;
+	msg->setattr.attr = r->attr;
+	msg->setattr.attr.size = size;
+	msg->setattr.attr.seals = seals;
+	return rmai_call(rc, node, msg);
+}
+
+/*
+ * Ask each node that has it open, then each home; stops at the first error. Who has it
+ * open and cannot be had does not count: nothing that it was granted is left then.
+ */
+static int rmai_region_ask_all(struct rmai_cluster *rc, struct rmai_region *r,
+			       u8 type, u64 size, u32 seals)
 {
 	struct rmai_msg *msg = rmai_msg_alloc(GFP_KERNEL, type);
+	DECLARE_BITMAP(homes, RMAI_WIRE_NODES);
+	unsigned int bit;
 	int i, err = 0;
 
 	if (!msg)
 		return -ENOMEM;
-	for (i = 0; i < r->attr.nr_nodes && !err; i++) {
-		memset(msg, 0, sizeof(*msg));
-		msg->type = type;
-		msg->setattr.id = r->id;
-		msg->setattr.owner_epoch = rc->epoch;
-		msg->setattr.attr = r->attr;
-		msg->setattr.attr.size = size;
-		msg->setattr.attr.seals = seals;
-		err = rmai_call(rc, r->attr.nodes[i].id, msg);
+	bitmap_zero(homes, RMAI_WIRE_NODES);
+	for (i = 0; i < r->attr.nr_nodes; i++)
+		__set_bit(r->attr.nodes[i].id - 1, homes);
+	for_each_set_bit(bit, r->openers, RMAI_WIRE_NODES) {
+		if (test_bit(bit, homes))
+			continue;
+		err = rmai_region_ask(rc, r, bit + 1, type, size, seals, msg);
+		if (err && err != -EHOSTDOWN && err != -ESTALE)
+			goto out;
 	}
+	err = 0;
+	for_each_set_bit(bit, homes, RMAI_WIRE_NODES) {
+		err = rmai_region_ask(rc, r, bit + 1, type, size, seals, msg);
+		if (err)
+			break;
+	}
+out:
 	kfree(msg);
 	return err;
 }
@@ -339,8 +366,8 @@ static int rmai_region_set_size(struct rmai_cluster *rc, struct rmai_region *r,
 	if (size > rmai_slice_size(rc) || (r->attr.addr && size > r->attr.length))
 		return -EFBIG;
 	if (size < r->attr.size) {
-		err = rmai_region_ask_homes(rc, r, RMAI_MSG_TRUNC, size,
-					    r->attr.seals);
+		err = rmai_region_ask_all(rc, r, RMAI_MSG_TRUNC, size,
+					  r->attr.seals);
 		if (err)
 			return err;
 	}
@@ -413,12 +440,12 @@ static int rmai_region_seal(struct rmai_cluster *rc, struct rmai_region *r,
 			return err;
 	}
 	if ((new & F_SEAL_WRITE) && !(r->attr.seals & F_SEAL_WRITE)) {
-		err = rmai_region_ask_homes(rc, r, RMAI_MSG_FREEZE,
-					    r->attr.size, new);
+		err = rmai_region_ask_all(rc, r, RMAI_MSG_FREEZE,
+					  r->attr.size, new);
 		if (err) {
-			/* All or none of the homes */
-			rmai_region_ask_homes(rc, r, RMAI_MSG_FREEZE,
-					      r->attr.size, r->attr.seals);
+			/* All or none of them */
+			rmai_region_ask_all(rc, r, RMAI_MSG_FREEZE,
+					    r->attr.size, r->attr.seals);
 			return err;
 		}
 	}
@@ -432,6 +459,11 @@ static int rmai_region_set(struct rmai_cluster *rc, struct rmai_region *r,
 {
 	int err = 0;
 
+	/* It is about to get another's name; without any it would end with its last user */
+	if ((mask & RMAI_SET_GENERATION) && !r->attr.nlink)
+		return -ENOENT;
+	if ((mask & RMAI_SET_GENERATION) && (r->attr.seals & RMAI_SEALED) != RMAI_SEALED)
+		return -EINVAL;
 	if (mask & (RMAI_SET_VMR_SIZE | RMAI_SET_STRIPE | RMAI_SET_LAYOUT))
 		err = rmai_region_set_layout(rc, r, want, mask);
 	if (!err && (mask & RMAI_SET_SIZE))
@@ -448,6 +480,15 @@ static int rmai_region_set(struct rmai_cluster *rc, struct rmai_region *r,
 		r->attr.gid = want->gid;
 	if (mask & RMAI_SET_ON_LOSS)
 		r->attr.on_loss = want->on_loss;
+	if (mask & RMAI_SET_FETCH)
+		r->attr.fetch = want->fetch;
+	if (mask & RMAI_SET_CACHE) {
+		r->attr.cache_min = want->cache_min;
+		r->attr.cache_max = want->cache_max;
+	}
+	/* Never back: an attempt to publish it that failed leaves a gap */
+	if (mask & RMAI_SET_GENERATION)
+		r->attr.generation = max(r->attr.generation, want->generation);
 	rmai_region_touch(r, false);
 	if (mask & RMAI_SET_MTIME)
 		r->attr.mtime_ns = want->mtime_ns;
@@ -464,7 +505,8 @@ static int rmai_region_set(struct rmai_cluster *rc, struct rmai_region *r,
  *
  * Return: 0; -ESTALE; -EPERM (seals), -EFBIG (slice, or reserved range), -EBUSY
  * (geometry of a region that is not empty; a home has it mapped writable),
- * -ENOMEM (address space, memory), -EINVAL, or the error of a home.
+ * -ENOMEM (address space, memory), -EINVAL (also: a generation of what is not sealed),
+ * -ENOENT (or has no name), or the error of a home.
  */
 int rmai_owner_setattr(struct rmai_cluster *rc, u16 src, u8 type,
 		       const struct rmai_msg_setattr *sa,

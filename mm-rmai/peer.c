@@ -284,6 +284,7 @@ void rmai_hello_fill(struct rmai_cluster *rc, struct rmai_msg_hello *h)
 	h->members = rmai_members_hash(rc);
 	h->pool_total = rc->cfg.pool_bytes;
 	h->pool_used = (u64)atomic64_read(&rc->pool_used) << PAGE_SHIFT;
+	h->lease_ms = READ_ONCE(rmai_config.lease_ms);
 	h->page_size = PAGE_SIZE;
 	h->key_pages = rc->xprt->max_key_pages;
 	h->role = rc->cfg.nodes[rc->self - 1].role;
@@ -334,6 +335,7 @@ static void rmai_peer_set_up(struct rmai_peer *peer)
 	if (peer->was_up)
 		rmai_count(reconnects, 1);
 	peer->was_up = true;
+	rmai_lease_begin(peer);
 	atomic_set(&peer->ping_out, 0);
 	rmai_peer_state(peer, RMAI_PEER_UP, NULL);
 	pr_info("node %u: node %u is up, epoch %llu\n", peer->rc->self,
@@ -374,6 +376,7 @@ static void rmai_peer_known(struct rmai_peer *peer, struct rmai_link *link,
 	peer->key_bytes = msg->hello.key_pages << PAGE_SHIFT;
 	peer->pool_total = msg->hello.pool_total;
 	peer->pool_used = msg->hello.pool_used;
+	peer->lease_ms = msg->hello.lease_ms;
 	peer->last_rx = jiffies;
 	peer->last_error[0] = '\0';
 	if (!link->conn->incoming)
@@ -559,13 +562,18 @@ static void rmai_ping_work(struct work_struct *work)
 	struct rmai_peer *peer = container_of(work, struct rmai_peer, ping_work);
 	struct rmai_cluster *rc = peer->rc;
 	struct rmai_msg *msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_PING);
-	unsigned long flags;
+	unsigned long flags, since;
+	u32 lease_ms;
 
 	if (!msg)
 		goto out;
 	msg->ping.pool_total = rc->cfg.pool_bytes;
 	msg->ping.pool_used = (u64)atomic64_read(&rc->pool_used) << PAGE_SHIFT;
+	lease_ms = READ_ONCE(rmai_config.lease_ms);
+	msg->ping.lease_ms = lease_ms;
+	since = jiffies;
 	if (!rmai_call(rc, peer->id, msg)) {
+		rmai_lease_extend(peer, since, lease_ms);
 		spin_lock_irqsave(&peer->lock, flags);
 		peer->pool_total = msg->ping.pool_total;
 		peer->pool_used = msg->ping.pool_used;
@@ -646,10 +654,13 @@ int rmai_peers_start(struct rmai_cluster *rc)
 		spin_lock_init(&peer->lock);
 		peer->down_since = jiffies;
 		xa_init_flags(&peer->calls, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_IRQ);
-		sema_init(&peer->slots, RMAI_MAX_REQS);
+		sema_init(&peer->slots, RMAI_MAX_REQS - RMAI_COH_REQS);
+		sema_init(&peer->coh_slots, RMAI_COH_REQS);
 		init_waitqueue_head(&peer->wait);
 		INIT_DELAYED_WORK(&peer->tick, rmai_peer_tick);
 		INIT_WORK(&peer->ping_work, rmai_ping_work);
+		INIT_DELAYED_WORK(&peer->lease_work, rmai_lease_work);
+		INIT_LIST_HEAD(&peer->streams);
 		rc->peers[i] = peer;
 	}
 	for (i = 0; i < RMAI_WIRE_NODES; i++) {
@@ -674,6 +685,7 @@ void rmai_peers_stop(struct rmai_cluster *rc)
 			continue;
 		wake_up_all(&rc->peers[i]->wait);
 		cancel_delayed_work_sync(&rc->peers[i]->tick);
+		cancel_delayed_work_sync(&rc->peers[i]->lease_work);
 	}
 	spin_lock(&rc->links_lock);
 	list_for_each_entry(link, &rc->links, node)
@@ -691,8 +703,10 @@ void rmai_peers_free(struct rmai_cluster *rc)
 	int i;
 
 	for (i = 0; i < RMAI_WIRE_NODES; i++) {
-		if (rc->peers[i])
-			xa_destroy(&rc->peers[i]->calls);
+		if (!rc->peers[i])
+			continue;
+		cancel_delayed_work_sync(&rc->peers[i]->lease_work);
+		xa_destroy(&rc->peers[i]->calls);
 		kfree(rc->peers[i]);
 		rc->peers[i] = NULL;
 	}

@@ -8,6 +8,13 @@
  * that is killed leaves its call behind, which keeps its slot until it is
  * answered or the connection ends: so a peer never gets more than
  * RMAI_MAX_REQS at once.
+ *
+ * INV, RECALL and KEYS have slots and a workqueue of their own: other requests wait
+ * for them, but they for no other request. So two nodes that are homes for each
+ * other do not wait in a circle.
+ *
+ * Requests that stand in line at a home, or that make it wait for others, are not
+ * given up while the home is there.
  */
 #define pr_fmt(fmt) "rmai: " fmt
 
@@ -22,6 +29,7 @@
  * @done: answered, or the connection has ended
  * @err: -ENOTCONN for the latter
  * @link: connection it went out on, only to be compared
+ * @slot: that it took
  * @msg: request, then reply
  */
 struct rmai_call_state {
@@ -29,6 +37,7 @@ struct rmai_call_state {
 	struct completion	done;
 	int			err;
 	const struct rmai_link	*link;
+	struct semaphore	*slot;
 	struct rmai_msg		msg;
 };
 
@@ -38,6 +47,17 @@ struct rmai_request {
 	struct rmai_link	*link;
 	struct rmai_msg		msg;
 };
+
+/**
+ * rmai_msg_init() - zero a message, for another request than it was
+ * @msg: message
+ * @type: enum rmai_msg_type
+ */
+void rmai_msg_init(struct rmai_msg *msg, u8 type)
+{
+	memset(msg, 0, sizeof(*msg));
+	msg->type = type;
+}
 
 /**
  * rmai_msg_alloc() - a zeroed message
@@ -68,6 +88,8 @@ static int rmai_send(struct rmai_link *link, struct rmai_msg *msg)
 
 	msg->src = link->rc->self;
 	msg->epoch = link->rc->epoch;
+	if (rmai_msg_lost(msg))
+		return -ENOTCONN;
 	buf = kmalloc(RMAI_WIRE_MAX, GFP_NOFS);
 	if (!buf)
 		return -ENOMEM;
@@ -104,12 +126,50 @@ int rmai_send_hello(struct rmai_link *link, u16 dst)
 	return err;
 }
 
-/* The table's reference to a call has ended, and with it its slot */
-static void rmai_call_end(struct rmai_peer *peer, struct rmai_call_state *call)
+/* Does anybody who holds something up wait for this? */
+static bool rmai_is_urgent(u8 type)
 {
+	return type == RMAI_MSG_INV || type == RMAI_MSG_RECALL || type == RMAI_MSG_KEYS;
+}
+
+static bool rmai_is_patient(u8 type)
+{
+	switch (type) {
+	case RMAI_MSG_TRUNC:
+	case RMAI_MSG_FREEZE:
+	case RMAI_MSG_SETATTR:
+	case RMAI_MSG_SEAL:
+	case RMAI_MSG_WRITE:
+	case RMAI_MSG_GET_S:
+	case RMAI_MSG_GET_X:
+	case RMAI_MSG_PUT:
+	case RMAI_MSG_INV:
+	case RMAI_MSG_RECALL:
+		return true;
+	}
+	return false;
+}
+
+/* When a node that is away now counts as lost to a request */
+static unsigned long rmai_call_deadline(struct rmai_peer *peer, u8 type)
+{
+	unsigned long tmo = msecs_to_jiffies(READ_ONCE(rmai_config.loss_tmo_ms));
+
+	/* What it was granted has ended by then */
+	if ((type == RMAI_MSG_INV || type == RMAI_MSG_RECALL) &&
+	    READ_ONCE(peer->state) != RMAI_PEER_UP)
+		return rmai_lease_end(peer);
+	return jiffies + tmo;
+}
+
+/* The table's reference to a call has ended, and with it its slot */
+static void rmai_call_end(struct rmai_call_state *call)
+{
+	struct semaphore *slot = call->slot;
+
 	complete(&call->done);
 	rmai_call_put(call);
-	up(&peer->slots);
+	up(slot);
 }
 
 /**
@@ -128,19 +188,18 @@ void rmai_calls_fail(struct rmai_peer *peer, struct rmai_link *link)
 			continue;
 		__xa_erase(&peer->calls, xid);
 		call->err = -ENOTCONN;
-		rmai_call_end(peer, call);
+		rmai_call_end(call);
 	}
 	xa_unlock_irq(&peer->calls);
 }
 
-/* One attempt. -ENOTCONN: again; otherwise what to tell the caller */
-static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
-			  unsigned long deadline)
+/* Send a request. -ENOTCONN: again; otherwise what to tell the caller */
+static int rmai_call_start(struct rmai_peer *peer, const struct rmai_msg *msg,
+			   struct rmai_call_state **out)
 {
 	struct rmai_call_state *call;
 	struct rmai_link *link;
 	u32 xid;
-	long left;
 	int err;
 
 	link = rmai_peer_link_get(peer);
@@ -159,14 +218,15 @@ static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
 	call->msg.dst_epoch = READ_ONCE(peer->epoch);
 
 	/* Slots come back with replies, or when the connection ends */
-	err = down_killable(&peer->slots);
+	call->slot = rmai_is_urgent(msg->type) ? &peer->coh_slots : &peer->slots;
+	err = down_killable(call->slot);
 	if (err)
 		goto put_call;
 	refcount_inc(&call->ref);
 	err = xa_alloc_cyclic_irq(&peer->calls, &xid, call, xa_limit_32b,
 				  &peer->next_xid, GFP_NOFS);
 	if (err < 0) {
-		up(&peer->slots);
+		up(call->slot);
 		rmai_call_put(call);
 		goto put_call;
 	}
@@ -178,19 +238,39 @@ static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
 	err = READ_ONCE(link->dead) ? -ENOTCONN : rmai_send(link, &call->msg);
 	if (err) {
 		if (xa_erase_irq(&peer->calls, xid))
-			rmai_call_end(peer, call);
+			rmai_call_end(call);
 		if (err != -ENOMEM && err != -EINVAL)
 			rmai_link_kill(link, "send failed");
 		goto put_call;
 	}
 	if (READ_ONCE(link->dead) && xa_erase_irq(&peer->calls, xid)) {
 		call->err = -ENOTCONN;
-		rmai_call_end(peer, call);
+		rmai_call_end(call);
 	}
 	rmai_link_put(link);
+	*out = call;
+	return 0;
 
-	left = max_t(long, deadline - jiffies, 1);
-	left = wait_for_completion_killable_timeout(&call->done, left);
+put_call:
+	rmai_call_put(call);
+put_link:
+	rmai_link_put(link);
+	return err;
+}
+
+/* Wait for the answer to what was sent. -ENOTCONN: again */
+static int rmai_call_finish(struct rmai_peer *peer, struct rmai_call_state *call,
+			    struct rmai_msg *msg, unsigned long deadline)
+{
+	long left;
+	int err;
+
+	do {
+		left = max_t(long, deadline - jiffies, 1);
+		left = wait_for_completion_killable_timeout(&call->done, left);
+		deadline = jiffies + HZ / 5;
+	} while (!left && rmai_is_patient(msg->type) &&
+		 READ_ONCE(peer->state) == RMAI_PEER_UP);
 	if (left < 0)
 		err = -EINTR;
 	else if (!left)
@@ -201,12 +281,16 @@ static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
 		*msg = call->msg;
 	rmai_call_put(call);
 	return err;
+}
 
-put_call:
-	rmai_call_put(call);
-put_link:
-	rmai_link_put(link);
-	return err;
+/* One attempt */
+static int rmai_call_once(struct rmai_peer *peer, struct rmai_msg *msg,
+			  unsigned long deadline)
+{
+	struct rmai_call_state *call;
+	int err = rmai_call_start(peer, msg, &call);
+
+	return err ?: rmai_call_finish(peer, call, msg, deadline);
 }
 
 /* A call to this node itself */
@@ -217,7 +301,7 @@ static int rmai_call_self(struct rmai_cluster *rc, struct rmai_msg *msg)
 
 	if (!rep)
 		return -ENOMEM;
-	err = rmai_serve(rc, rc->self, msg, rep);
+	err = rmai_serve(rc, NULL, msg, rep);
 	if (!err)
 		*msg = *rep;
 	kfree(rep);
@@ -253,6 +337,9 @@ int rmai_call(struct rmai_cluster *rc, u16 node, struct rmai_msg *msg)
 	    time_after(jiffies, READ_ONCE(peer->down_since) + tmo))
 		return -EHOSTDOWN;
 	do {
+		/* A patient one may have waited long before the connection broke */
+		if (rmai_is_patient(msg->type))
+			deadline = rmai_call_deadline(peer, msg->type);
 		err = rmai_peer_wait_up(peer, deadline);
 		if (!err)
 			err = rmai_call_once(peer, msg, deadline);
@@ -262,6 +349,43 @@ int rmai_call(struct rmai_cluster *rc, u16 node, struct rmai_msg *msg)
 	if (err)
 		return err;
 	return msg->status;
+}
+
+/**
+ * rmai_call_all() - ask several nodes at once, wait for all answers
+ * @rc: membership
+ * @calls: whom and what; their @err is set as rmai_call() would return it
+ * @nr: how many
+ *
+ * Context: see rmai_call(). Some of it may still be under way at a peer after -EINTR.
+ */
+void rmai_call_all(struct rmai_cluster *rc, struct rmai_call_one *calls, int nr)
+{
+	unsigned long deadline = jiffies +
+		msecs_to_jiffies(READ_ONCE(rmai_config.loss_tmo_ms));
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		struct rmai_peer *peer = rmai_peer(rc, calls[i].node);
+
+		calls[i].state = NULL;
+		calls[i].err = !peer || READ_ONCE(peer->state) != RMAI_PEER_UP ?
+			       -ENOTCONN :
+			       rmai_call_start(peer, calls[i].msg, &calls[i].state);
+	}
+	for (i = 0; i < nr; i++) {
+		if (calls[i].state)
+			calls[i].err = rmai_call_finish(rmai_peer(rc, calls[i].node),
+							calls[i].state, calls[i].msg,
+							deadline);
+		if (!calls[i].err)
+			calls[i].err = calls[i].msg->status;
+	}
+	/* These one by one: most often there are none */
+	for (i = 0; i < nr; i++) {
+		if (calls[i].err == -ENOTCONN)
+			calls[i].err = rmai_call(rc, calls[i].node, calls[i].msg);
+	}
 }
 
 /* Receiving */
@@ -288,7 +412,7 @@ static void rmai_reply_in(struct rmai_link *link, struct rmai_msg *msg)
 		return;
 	}
 	call->msg = *msg;
-	rmai_call_end(peer, call);
+	rmai_call_end(call);
 }
 
 static void rmai_request_work(struct work_struct *work)
@@ -310,7 +434,7 @@ static void rmai_request_work(struct work_struct *work)
 	if (rq->msg.type == RMAI_MSG_HELLO)
 		rmai_peer_hello(link, &rq->msg, rep);
 	else
-		rep->status = rmai_serve(rc, rq->msg.src, &rq->msg, rep);
+		rep->status = rmai_serve(rc, link, &rq->msg, rep);
 	rep->type = rq->msg.type;
 	rep->flags = RMAI_MSG_F_REPLY;
 	rep->dst = rq->msg.src;
@@ -388,7 +512,8 @@ static void rmai_rx_work(struct work_struct *work)
 	}
 	rq->link = link;
 	INIT_WORK(&rq->work, rmai_request_work);
-	queue_work(link->rc->serve_wq, &rq->work);
+	queue_work(rmai_is_urgent(rq->msg.type) ? link->rc->coh_wq :
+		   link->rc->serve_wq, &rq->work);
 	return;
 bad:
 	if (!READ_ONCE(link->dead)) {

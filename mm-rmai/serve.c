@@ -23,34 +23,51 @@ static int rmai_serve_create(struct rmai_cluster *rc, u16 src,
 
 static int rmai_serve_unlink(struct rmai_cluster *rc, struct rmai_msg *req)
 {
-	struct rmai_msg *unref;
+	struct rmai_owed *unref = rmai_owed_alloc(0);
 	int err;
 
-	err = rmai_names_remove(rc, &req->name);
-	if (err || (req->name.flags & RMAI_NAME_RENAMED))
-		return err;
-	unref = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_UNREF);
 	if (!unref)
 		return -ENOMEM;
-	unref->id.id = req->name.id;
-	err = rmai_call(rc, rmai_id_owner(req->name.id), unref);
-	kfree(unref);
-	/* An owner that has gone has no region to free */
-	return err == -ESTALE || err == -EHOSTDOWN ? 0 : err;
+	err = rmai_names_remove(rc, &req->name);
+	if (err || (req->name.flags & RMAI_NAME_RENAMED))
+		kfree(unref);
+	else
+		rmai_unref(rc, unref, req->name.id);
+	return err;
+}
+
+static int rmai_serve_link(struct rmai_cluster *rc, struct rmai_msg *req,
+			   struct rmai_msg *rep)
+{
+	struct rmai_owed *unref = rmai_owed_alloc(0);
+	int err;
+
+	if (!unref)
+		return -ENOMEM;
+	err = rmai_names_add(rc, &req->name, req->name.id, req->name.token,
+			     req->name.flags & RMAI_NAME_EXCL, &rep->id);
+	/* From here, for the one who asks may not live long enough, nor hear the answer */
+	if (!err && rep->id.id)
+		rmai_owe_unref(rc, unref, rep->id.id);
+	else
+		kfree(unref);
+	return err;
 }
 
 /**
  * rmai_serve() - carry out a request
  * @rc: this node
- * @src: who asks
+ * @link: connection that it came on; NULL: this node itself asks
  * @req: the request
  * @rep: body of the reply to be filled in
  *
  * Return: status of the reply: 0 or a negative errno.
  */
-int rmai_serve(struct rmai_cluster *rc, u16 src, struct rmai_msg *req,
+int rmai_serve(struct rmai_cluster *rc, struct rmai_link *link, struct rmai_msg *req,
 	       struct rmai_msg *rep)
 {
+	u16 src = link ? req->src : rc->self;
+
 	switch (req->type) {
 	case RMAI_MSG_PING: {
 		struct rmai_peer *peer = rmai_peer(rc, src);
@@ -58,7 +75,9 @@ int rmai_serve(struct rmai_cluster *rc, u16 src, struct rmai_msg *req,
 		if (peer) {
 			WRITE_ONCE(peer->pool_total, req->ping.pool_total);
 			WRITE_ONCE(peer->pool_used, req->ping.pool_used);
+			WRITE_ONCE(peer->lease_ms, req->ping.lease_ms);
 		}
+		rep->ping.lease_ms = READ_ONCE(rmai_config.lease_ms);
 		rep->ping.pool_total = rc->cfg.pool_bytes;
 		rep->ping.pool_used = (u64)atomic64_read(&rc->pool_used) << PAGE_SHIFT;
 		return 0;
@@ -68,9 +87,7 @@ int rmai_serve(struct rmai_cluster *rc, u16 src, struct rmai_msg *req,
 	case RMAI_MSG_CREATE:
 		return rmai_serve_create(rc, src, req, rep);
 	case RMAI_MSG_LINK:
-		return rmai_names_add(rc, &req->name, req->name.id,
-				      req->name.token,
-				      req->name.flags & RMAI_NAME_EXCL, &rep->id);
+		return rmai_serve_link(rc, req, rep);
 	case RMAI_MSG_UNLINK:
 		rep->id.id = req->name.id;
 		return rmai_serve_unlink(rc, req);
@@ -102,11 +119,24 @@ int rmai_serve(struct rmai_cluster *rc, u16 src, struct rmai_msg *req,
 		return 0;
 	case RMAI_MSG_KEYS:
 		return rmai_home_keys(rc, src, &req->keys, &rep->keys);
-	case RMAI_MSG_READ:
 	case RMAI_MSG_WRITE:
 		rep->io = req->io;
-		return rmai_home_io(rc, src, &req->io,
-				    req->type == RMAI_MSG_WRITE);
+		rep->io.ahead = 0;
+		return rmai_home_write(rc, src, &req->io);
+	case RMAI_MSG_GET_S:
+	case RMAI_MSG_GET_X:
+	case RMAI_MSG_PUT:
+		return rmai_dir_serve(rc, link, req, rep);
+	case RMAI_MSG_INV:
+		return rmai_inv_serve(rc, src, &req->inv, &rep->ack);
+	case RMAI_MSG_RECALL:
+		return rmai_recall_serve(rc, src, &req->recall, &rep->ack);
+	case RMAI_MSG_PUBLISH:
+		return rmai_publish_serve(rc, &req->publish, &rep->id);
+	case RMAI_MSG_VMRS:
+		return rmai_vmrs_serve(rc, &req->vmrs, &rep->vmrs);
+	case RMAI_MSG_RESET:
+		return rmai_reset_serve(rc, &req->reset, &rep->reset);
 	default:
 		return -EOPNOTSUPP;
 	}

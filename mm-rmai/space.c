@@ -95,11 +95,11 @@ unsigned int rmai_window_node(u64 window_start, u64 window_size, u64 addr)
  * @sp: the space
  * @start: first address
  * @size: bytes
- * @quarantine_ms: how long freed ranges rest; @sp->quarantine_ms may be changed
- *	later and then holds for those already resting too
+ * @quarantine_ms: where it says how long freed ranges rest; may change, and then
+ *	holds for those already resting too
  */
 void rmai_space_init(struct rmai_space *sp, u64 start, u64 size,
-		     unsigned int quarantine_ms)
+		     const unsigned int *quarantine_ms)
 {
 	sp->start = start;
 	sp->size = size;
@@ -152,7 +152,7 @@ static struct rmai_range *oldest_freed(struct rmai_space *sp)
 
 static void release_expired(struct rmai_space *sp)
 {
-	unsigned long rest = msecs_to_jiffies(READ_ONCE(sp->quarantine_ms));
+	unsigned long rest = msecs_to_jiffies(READ_ONCE(*sp->quarantine_ms));
 	struct rmai_range *range;
 
 	while ((range = oldest_freed(sp))) {

@@ -22,7 +22,7 @@
  * @lock: guards the rest
  * @mt: ranges in use (entry: owner's pointer) or in quarantine (XA_ZERO_ENTRY)
  * @quarantine: of freed ranges, oldest first
- * @quarantine_ms: how long a freed range is not reused
+ * @quarantine_ms: how long a freed range is not reused; may change
  * @used: bytes handed out
  */
 struct rmai_space {
@@ -31,7 +31,7 @@ struct rmai_space {
 	struct mutex		lock;
 	struct maple_tree	mt;
 	struct list_head	quarantine;
-	unsigned int		quarantine_ms;
+	const unsigned int	*quarantine_ms;
 	u64			used;
 };
 
@@ -44,7 +44,7 @@ unsigned int rmai_window_node(u64 window_start, u64 window_size, u64 addr);
 bool rmai_window_valid(u64 window_start, u64 window_size);
 
 void rmai_space_init(struct rmai_space *sp, u64 start, u64 size,
-		     unsigned int quarantine_ms);
+		     const unsigned int *quarantine_ms);
 void rmai_space_destroy(struct rmai_space *sp);
 /*
  * Hand out @len bytes (rounded up to @align, a power of two, at least PMD_SIZE)

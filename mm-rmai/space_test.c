@@ -20,6 +20,9 @@
 #define START		RMAI_DEFAULT_WINDOW_START
 #define HOUR_MS		(3600 * 1000)
 
+/* What the spaces of these tests are told to quarantine for */
+static unsigned int rest_ms;
+
 static void windows(struct kunit *test)
 {
 	u64 start, size, next = RMAI_DEFAULT_WINDOW_START, unused;
@@ -81,7 +84,8 @@ static int space_init(struct kunit *test)
 
 	if (!sp)
 		return -ENOMEM;
-	rmai_space_init(sp, START, 64 * PMD_SIZE, HOUR_MS);
+	rest_ms = HOUR_MS;
+	rmai_space_init(sp, START, 64 * PMD_SIZE, &rest_ms);
 	test->priv = sp;
 	return 0;
 }
@@ -156,7 +160,8 @@ static void alignment(struct kunit *test)
 
 	/* the slice itself begins between two multiples of align */
 	rmai_space_destroy(sp);
-	rmai_space_init(sp, START + PMD_SIZE, 32 * PMD_SIZE, HOUR_MS);
+	rest_ms = HOUR_MS;
+	rmai_space_init(sp, START + PMD_SIZE, 32 * PMD_SIZE, &rest_ms);
 	KUNIT_ASSERT_EQ(test, 0, rmai_space_alloc(sp, 1, align, owner(1), &a));
 	KUNIT_EXPECT_EQ(test, START + align, a);
 	KUNIT_EXPECT_EQ(test, align, sp->used);
@@ -214,7 +219,7 @@ static void quarantine_time(struct kunit *test)
 	ktime_t freed;
 	int tries;
 
-	sp->quarantine_ms = 100;
+	rest_ms = 100;
 	KUNIT_ASSERT_EQ(test, 0, rmai_space_alloc(sp, 1, PMD_SIZE, owner(1), &first));
 	freed = ktime_get();
 	rmai_space_free(sp, first);
@@ -231,7 +236,7 @@ static void quarantine_time(struct kunit *test)
 			100 - (s64)jiffies_to_msecs(1) - 1);
 	rmai_space_free(sp, first);
 	/* a shorter time holds at once */
-	sp->quarantine_ms = 0;
+	rest_ms = 0;
 	KUNIT_ASSERT_EQ(test, 0, rmai_space_alloc(sp, 1, PMD_SIZE, owner(1), &a));
 	KUNIT_EXPECT_EQ(test, first, a);
 }
@@ -246,7 +251,8 @@ static void at_random(struct kunit *test)
 	u16 *map;
 
 	rmai_space_destroy(sp);
-	rmai_space_init(sp, START, PMDS * PMD_SIZE, 0);
+	rest_ms = 0;
+	rmai_space_init(sp, START, PMDS * PMD_SIZE, &rest_ms);
 	map = kunit_kcalloc(test, PMDS, sizeof(*map), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, map);
 	for (n = 1; n <= ROUNDS; n++) {

@@ -20,10 +20,37 @@
 	X(fetch_bytes)		/* bytes that they brought */		\
 	X(fetch_retries)	/* chunks asked for again after an error */ \
 	X(fetch_errors)		/* VMR transfers given up */		\
+	X(evict_vmrs)		/* replicas of VMRs dropped for want of room */ \
+	X(evict_bytes)		/* bytes that they had */		\
+	X(evict_flushes)	/* TLB flushes that it took */		\
+	X(evict_waits)		/* transfers that waited for an eviction */ \
+	X(evict_looks)		/* VMRs looked at to find those to be dropped */ \
+	X(prefetch_advice_hits)	/* VMRs fetched as madvise(2) asked for, and used */ \
+	X(prefetch_advice_waste) /* of these, dropped before they were */ \
+	X(prefetch_seq_hits)	/* of those that continue a run */	\
+	X(prefetch_seq_waste)						\
+	X(prefetch_schedule_hits) /* of those that came next in the last pass */ \
+	X(prefetch_schedule_waste)					\
+	X(prefetch_next_hits)	/* of those that had followed before */	\
+	X(prefetch_next_waste)						\
+	X(prefetch_late)	/* of the hits, those that were still on their way */ \
 	X(rdma_reads)		/* one-sided READs begun */		\
 	X(rdma_read_bytes)	/* bytes that they brought */		\
-	X(io_read_bytes)	/* bytes read through from homes */	\
+	X(loop_copy_ns)		/* time that transport loop copied for them */ \
 	X(io_write_bytes)	/* bytes written through to homes */	\
+	X(get_s)		/* GET_S sent: VMRs asked for, to read */ \
+	X(get_x)		/* GET_X sent: VMRs asked for, to write */ \
+	X(grants)		/* GET_S and GET_X granted as a home */	\
+	X(inv_sent)		/* INV sent as a home */		\
+	X(inv_received)		/* INV carried out */			\
+	X(recalls_sent)		/* RECALL sent as a home */		\
+	X(recalls)		/* RECALL carried out */		\
+	X(writebacks)		/* of these, with something written back */ \
+	X(writeback_bytes)	/* bytes written back */		\
+	X(pingpongs)		/* VMRs moved from a writer to another node, as a home */ \
+	X(holdoffs)		/* waits because a VMR had just been granted */ \
+	X(leases_lapsed)	/* homes that were silent for lease_ms */ \
+	X(vmrs_poisoned)	/* VMRs lost with their writer, as a home */ \
 	X(msgs_sent)		/* messages */				\
 	X(msgs_received)						\
 	X(msgs_bad)		/* dropped with their connection */	\

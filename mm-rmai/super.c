@@ -16,6 +16,7 @@
 #include "internal.h"
 
 static struct kmem_cache *rmai_inode_cache;
+static struct lock_class_key rmai_fetches_key;
 
 #define RMAI_ROOT_INO	1	/* region ids carry a node id in their top byte */
 
@@ -30,6 +31,7 @@ static struct inode *rmai_alloc_inode(struct super_block *sb)
 	memset(&ri->geom, 0, sizeof(ri->geom));
 	memset(&ri->attr, 0, sizeof(ri->attr));
 	memset(&ri->stat, 0, sizeof(ri->stat));
+	memset(&ri->fetch_auto, 0, sizeof(ri->fetch_auto));
 	ri->sealed = false;
 	ri->size_dirty = false;
 	ri->lost = false;
@@ -43,6 +45,19 @@ static struct inode *rmai_alloc_inode(struct super_block *sb)
 	atomic_set(&ri->stores, 0);
 	INIT_WORK(&ri->close_work, rmai_inode_close_work);
 	xa_init_flags(&ri->fetches, XA_FLAGS_LOCK_IRQ);
+	spin_lock_init(&ri->auto_lock);
+	/* Taken under the lock of replicas */
+	lockdep_set_class(&ri->fetches.xa_lock, &rmai_fetches_key);
+	xa_init(&ri->cached);
+	INIT_LIST_HEAD(&ri->own[false]);
+	INIT_LIST_HEAD(&ri->own[true]);
+	atomic_long_set(&ri->isolated, 0);
+	ri->prefetch = NULL;
+	xa_init(&ri->replicas);
+	xa_init(&ri->dirs);
+	atomic64_set(&ri->dir_seq, 0);
+	ri->keys_gen = 1;
+	ri->trunc_from = U64_MAX;
 	xa_init(&ri->keys);
 	xa_init(&ri->mrs);
 	return &ri->vfs;
@@ -59,7 +74,11 @@ static void rmai_evict_inode(struct inode *inode)
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
+	rmai_cache_forget(ri);
+	rmai_prefetch_destroy(ri);
 	rmai_fetches_destroy(ri);
+	rmai_replicas_destroy(ri);
+	rmai_dir_destroy(ri);
 	rmai_keys_destroy(ri);
 	xa_destroy(&ri->mrs);
 }
@@ -69,9 +88,12 @@ static void rmai_kill_sb(struct super_block *sb)
 {
 	struct rmai_cluster *rc = sb->s_fs_info;
 
-	if (sb->s_root)
+	/* Not so if the mount that was to keep it could not be made */
+	if (rc->sb == sb)
 		rmai_home_free_owned(rc, 0, 0);
+	rmai_cache_pause();
 	kill_anon_super(sb);
+	rmai_cache_resume();
 }
 
 static int rmai_statfs(struct dentry *dentry, struct kstatfs *buf)

@@ -27,14 +27,18 @@ typedef __s32 s32;
 #endif
 
 #define RMAI_WIRE_MAGIC		0x49414d52	/* "RMAI" */
-#define RMAI_WIRE_VERSION	1
+#define RMAI_WIRE_VERSION	3
 #define RMAI_WIRE_MAX		4096		/* bytes of a message */
 #define RMAI_WIRE_NODES		64		/* node ids are 1 .. 64 */
 #define RMAI_WIRE_NAME		255		/* bytes of a name, no NUL, no '/' */
 #define RMAI_WIRE_CLUSTER	32		/* bytes of a cluster name */
 #define RMAI_WIRE_KEYS		192		/* keys in one KEYS reply */
 #define RMAI_WIRE_DIRENTS	3840		/* bytes of entries in one READDIR reply */
-#define RMAI_WIRE_DATA_MAX	0x100000	/* bytes of one READ or WRITE */
+#define RMAI_WIRE_DATA_MAX	0x100000	/* bytes of one WRITE */
+#define RMAI_WIRE_LEASE_MAX	86400000	/* milliseconds */
+#define RMAI_WIRE_INVS		64		/* VMRs in one INV */
+#define RMAI_WIRE_RECALL_KEYS	128		/* keys in one RECALL */
+#define RMAI_WIRE_VMRS		64		/* VMRs in one VMRS reply */
 #define RMAI_WIRE_SIZE_LIMIT	0x4000000000000000ULL	/* sizes, offsets, addresses are below */
 
 /**
@@ -57,9 +61,17 @@ typedef __s32 s32;
  * @RMAI_MSG_TRUNC: drop stored bytes past a size (owner to home)
  * @RMAI_MSG_FREEZE: refuse writes from now on (owner to home)
  * @RMAI_MSG_FREE: drop all of a region (owner to homes and openers)
- * @RMAI_MSG_KEYS: keys of a sealed region's chunks (to a home)
- * @RMAI_MSG_READ: home writes stored bytes into the sender's memory
+ * @RMAI_MSG_KEYS: keys of a region's chunks (to a home)
  * @RMAI_MSG_WRITE: home reads bytes from the sender's memory and stores them
+ * @RMAI_MSG_GET_S: the sender wants to read a VMR of an open region (to its home);
+ *	the reply grants it
+ * @RMAI_MSG_GET_X: the sender wants to write it
+ * @RMAI_MSG_PUT: the sender wants to give back what it may have written
+ * @RMAI_MSG_INV: drop these VMRs, which others will write (home to a reader)
+ * @RMAI_MSG_RECALL: write a VMR back, and no longer write it (home to the writer)
+ * @RMAI_MSG_PUBLISH: a sealed region takes the place of another (to the name's node)
+ * @RMAI_MSG_VMRS: VMRs that are fought over, or lost (to a home)
+ * @RMAI_MSG_RESET: lost VMRs may be used again, as they are stored (to a home)
  */
 enum rmai_msg_type {
 	RMAI_MSG_HELLO		= 1,
@@ -81,8 +93,15 @@ enum rmai_msg_type {
 	RMAI_MSG_FREEZE		= 17,
 	RMAI_MSG_FREE		= 18,
 	RMAI_MSG_KEYS		= 19,
-	RMAI_MSG_READ		= 20,
-	RMAI_MSG_WRITE		= 21,
+	RMAI_MSG_WRITE		= 20,
+	RMAI_MSG_GET_S		= 21,
+	RMAI_MSG_GET_X		= 22,
+	RMAI_MSG_PUT		= 23,
+	RMAI_MSG_INV		= 24,
+	RMAI_MSG_RECALL		= 25,
+	RMAI_MSG_PUBLISH	= 26,
+	RMAI_MSG_VMRS		= 27,
+	RMAI_MSG_RESET		= 28,
 	/* private: */
 	RMAI_MSG_NR
 };
@@ -124,6 +143,10 @@ struct rmai_wire_attr {
 	u32	seals;			/* F_SEAL_SEAL|SHRINK|GROW|WRITE */
 	u32	on_loss;		/* enum rmai_on_loss */
 	u32	flags;			/* RMAI_REGION_ANON */
+	u32	fetch;			/* RMAI_FETCH_* */
+	u32	generation;		/* counts from 1; 0 where it does not matter */
+	u64	cache_min;		/* bytes that a node keeps of it */
+	u64	cache_max;		/* and keeps at most, 0: any */
 	u16	owner;			/* node id */
 	u16	nr_nodes;		/* 1 .. RMAI_WIRE_NODES */
 	struct {
@@ -144,6 +167,7 @@ struct rmai_msg_hello {			/* request and reply */
 	u64	members;		/* hash of the memory nodes' ids and addresses */
 	u64	pool_total;		/* bytes */
 	u64	pool_used;
+	u32	lease_ms;		/* of the sender, see struct rmai_config */
 	u32	page_size;
 	u32	key_pages;		/* most pages one of the sender's keys covers */
 	u16	role;			/* RMAI_ROLE_* */
@@ -154,6 +178,7 @@ struct rmai_msg_hello {			/* request and reply */
 struct rmai_msg_ping {			/* request and reply */
 	u64	pool_total;
 	u64	pool_used;
+	u32	lease_ms;		/* of the sender; the reply lets it begin anew */
 };
 
 struct rmai_msg_name {			/* LOOKUP, CREATE, LINK, UNLINK requests */
@@ -172,7 +197,7 @@ struct rmai_msg_name {			/* LOOKUP, CREATE, LINK, UNLINK requests */
 #define RMAI_NAME_EXCL		0x1	/* LINK: fail with EEXIST rather than replace */
 #define RMAI_NAME_RENAMED	0x2	/* UNLINK: the region has got another name */
 
-/* GETATTR, CLOSE, UNREF, FREE requests; LOOKUP, LINK, UNLINK replies */
+/* GETATTR, CLOSE, UNREF, FREE requests; LOOKUP, LINK, UNLINK, PUBLISH replies */
 struct rmai_msg_id {
 	u64	id;			/* LINK reply: the region that lost the name, or 0 */
 	u64	owner_epoch;
@@ -205,7 +230,10 @@ struct rmai_msg_setattr {		/* SETATTR, SEAL, ADDR, TRUNC, FREEZE requests */
 #define RMAI_SET_STRIPE		0x080
 #define RMAI_SET_LAYOUT		0x100
 #define RMAI_SET_ON_LOSS	0x200
-#define RMAI_SET_ALL		0x3ff
+#define RMAI_SET_FETCH		0x400
+#define RMAI_SET_CACHE		0x800
+#define RMAI_SET_GENERATION	0x1000	/* at least this; sealed regions only */
+#define RMAI_SET_ALL		0x1fff
 
 /* CREATE, GETATTR, SETATTR, SEAL, OPEN, ADDR, ATTACH replies */
 struct rmai_msg_attr {
@@ -226,17 +254,110 @@ struct rmai_msg_keys {
 	u64	owner_epoch;
 	u64	home_epoch;		/* request: must be the home's own */
 	u64	first;			/* key number, see vmr.h */
+	u64	size;			/* of the region, as the sender knows it */
+	u32	gen;			/* reply: see struct rmai_msg_get */
 	u16	nr;			/* wanted; reply: given, at least 1 */
 	struct rmai_wire_key keys[RMAI_WIRE_KEYS];	/* reply */
 };
 
-struct rmai_msg_io {			/* READ, WRITE; reply: len done */
+struct rmai_msg_io {			/* WRITE; reply: len done */
 	u64	id;
 	u64	owner_epoch;
 	u64	home_epoch;
 	u64	off;			/* in the region */
+	u64	token;			/* the sender's, so that a repeat is known; not 0 */
 	u32	len;			/* 1 .. RMAI_WIRE_DATA_MAX; equals key.len in a request */
+	u64	ahead;			/* request: from off on, so many bytes are going to be
+					 * written: they may be taken from readers at once; or 0
+					 */
 	struct rmai_wire_key key;	/* the sender's memory */
+};
+
+/* GET_S, GET_X, PUT; the reply to PUT has none */
+struct rmai_msg_get {
+	u64	id;
+	u64	owner_epoch;
+	u64	home_epoch;		/* request: must be the home's own */
+	u64	vmr;			/* index, see vmr.h */
+	u64	size;			/* of the region, as the sender knows it */
+	u64	seq;			/* reply: of the grant; request: of the one under
+					 * which it has the bytes (RMAI_VMR_HAVE), else 0
+					 */
+	u32	gen;			/* reply: earlier keys are void; request: 0 */
+	u32	flags;			/* RMAI_VMR_HAVE (GET_S, GET_X), RMAI_VMR_DROP (PUT) */
+};
+
+/* GET: the sender has the bytes already; reply: and they are good still */
+#define RMAI_VMR_HAVE		0x1
+/* GET_S reply: it has never been written: zeros, to be had without a READ */
+#define RMAI_VMR_HOLE		0x8
+/* PUT, RECALL: nothing is to stay at the writer; else it may go on reading */
+#define RMAI_VMR_DROP		0x2
+/* RECALL: no more parts of the VMR follow */
+#define RMAI_VMR_LAST		0x4
+
+struct rmai_msg_inv {			/* INV request */
+	u64	id;
+	u64	owner_epoch;
+	u16	nr;			/* 1 .. RMAI_WIRE_INVS */
+	struct {
+		u64	vmr;		/* growing */
+		u64	seq;		/* of this invalidation, not 0 */
+		u64	grant;		/* of the last grant to the receiver; 0: unknown */
+	} vmrs[RMAI_WIRE_INVS];
+};
+
+struct rmai_msg_recall {		/* RECALL request */
+	u64	id;
+	u64	owner_epoch;
+	u64	vmr;
+	u64	seq;			/* not 0 */
+	u64	grant;			/* under which the receiver may write it, not 0 */
+	u64	off;			/* first byte of keys[0], in the region; page aligned */
+	u32	flags;			/* RMAI_VMR_DROP, RMAI_VMR_LAST */
+	u16	nr;			/* 1 .. RMAI_WIRE_RECALL_KEYS */
+	struct rmai_wire_key keys[RMAI_WIRE_RECALL_KEYS];	/* one after the other */
+};
+
+struct rmai_msg_ack {			/* INV, RECALL replies */
+	u64	bytes;			/* written back */
+};
+
+struct rmai_msg_publish {		/* PUBLISH request */
+	u64	id;			/* region that is to have the name, sealed */
+	u64	owner_epoch;		/* of its owner */
+	u64	old;			/* region that must have it now */
+	u32	generation;		/* of @id, from then on */
+	u16	len;			/* of name */
+	u16	from_len;		/* of from */
+	char	name[RMAI_WIRE_NAME + 1];	/* NUL-terminated when decoded */
+	char	from[RMAI_WIRE_NAME + 1];	/* the name that @id loses; likewise */
+};
+
+struct rmai_msg_vmrs {			/* VMRS */
+	u64	id;
+	u64	owner_epoch;
+	u64	home_epoch;		/* request: must be the home's own */
+	u64	first;			/* LOST: from this index on */
+	u16	what;			/* RMAI_VMRS_* */
+	u16	nr;			/* reply: HOT: hottest first; LOST: growing indices */
+	struct {
+		u64	vmr;		/* index, see vmr.h */
+		u64	readers;	/* nodes that have got it to read, by id - 1 */
+		u64	writers;	/* and to write */
+		u32	moves;		/* from one writer to another node */
+		u32	invs;		/* times that readers were told to drop it */
+		u32	recalls;	/* times that a writer had to write it back */
+		u16	owner;		/* writes it, or was lost with it; 0: nobody */
+	} vmrs[RMAI_WIRE_VMRS];
+};
+
+struct rmai_msg_reset {			/* RESET */
+	u64	id;
+	u64	owner_epoch;
+	u64	home_epoch;		/* request: must be the home's own */
+	u64	first;			/* index of a VMR */
+	u64	nr;			/* VMRs from there on; reply: of them, those reset */
 };
 
 #define RMAI_ROLE_MEMORY	0x1
@@ -275,13 +396,21 @@ struct rmai_msg {
 		struct rmai_msg_readdir	readdir;
 		struct rmai_msg_keys	keys;
 		struct rmai_msg_io	io;
+		struct rmai_msg_get	get;
+		struct rmai_msg_inv	inv;
+		struct rmai_msg_recall	recall;
+		struct rmai_msg_ack	ack;
+		struct rmai_msg_publish	publish;
+		struct rmai_msg_vmrs	vmrs;
+		struct rmai_msg_reset	reset;
 	};
 };
 
 /*
- * Bodies of replies: HELLO hello; PING ping; LOOKUP, LINK, UNLINK id; CREATE,
+ * Bodies of replies: HELLO hello; PING ping; LOOKUP, LINK, UNLINK, PUBLISH id; CREATE,
  * GETATTR, SETATTR, SEAL, OPEN, ADDR, ATTACH attr; READDIR readdir; KEYS keys;
- * READ, WRITE io (key absent); CLOSE, UNREF, TRUNC, FREEZE, FREE none.
+ * WRITE io (key absent); GET_S, GET_X get; INV, RECALL ack; VMRS vmrs; RESET reset;
+ * CLOSE, UNREF, TRUNC, FREEZE, FREE, PUT none.
  */
 
 /**

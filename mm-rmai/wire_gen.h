@@ -109,6 +109,10 @@ static void gen_attr(u64 *rng, struct rmai_wire_attr *a, bool whole)
 	a->seals = gen_below(rng, 16);
 	a->on_loss = gen_below(rng, 3);
 	a->flags = gen_bool(rng) ? RMAI_REGION_ANON : 0;
+	a->fetch = gen_below(rng, RMAI_FETCH_ALL + 1);
+	a->generation = gen_below(rng, 1ULL << 32);
+	a->cache_min = gen_u64(rng);
+	a->cache_max = gen_bool(rng) ? a->cache_min : 0;
 	a->owner = 1 + gen_below(rng, RMAI_WIRE_NODES);
 	gen_layout(rng, a, whole);
 	if (whole)
@@ -131,6 +135,7 @@ static void gen_hello(u64 *rng, struct rmai_msg_hello *h, bool reply)
 	h->members = gen_u64(rng);
 	h->pool_total = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
 	h->pool_used = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
+	h->lease_ms = gen_size(rng, RMAI_WIRE_LEASE_MAX);
 	h->page_size = 1U << page_shift;
 	h->key_pages = 1 + gen_below(rng, 512);
 	h->role = 1 + gen_below(rng, 3);
@@ -211,6 +216,8 @@ static void gen_keys(u64 *rng, struct rmai_msg_keys *k, bool reply)
 	k->owner_epoch = gen_u64(rng);
 	k->home_epoch = gen_u64(rng);
 	k->first = gen_size(rng, 1ULL << 50);
+	k->size = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
+	k->gen = reply ? gen_u64(rng) : 0;
 	k->nr = gen_bool(rng) ? 1 : 1 + gen_below(rng, RMAI_WIRE_KEYS);
 	for (i = 0; reply && i < k->nr; i++) {
 		k->keys[i].addr = gen_u64(rng) >> 8;
@@ -219,16 +226,116 @@ static void gen_keys(u64 *rng, struct rmai_msg_keys *k, bool reply)
 	}
 }
 
-static void gen_io(u64 *rng, struct rmai_msg_io *io)
+static void gen_io(u64 *rng, struct rmai_msg_io *io, bool reply)
 {
 	io->id = gen_nonzero(rng);
 	io->owner_epoch = gen_u64(rng);
 	io->home_epoch = gen_u64(rng);
 	io->len = 1 + gen_size(rng, RMAI_WIRE_DATA_MAX);
+	io->token = gen_nonzero(rng);
 	io->off = gen_size(rng, RMAI_WIRE_SIZE_LIMIT - RMAI_WIRE_DATA_MAX);
+	io->ahead = reply || gen_bool(rng) ? 0 : gen_size(rng, RMAI_WIRE_SIZE_LIMIT - io->off);
 	io->key.addr = gen_u64(rng) >> 8;
 	io->key.rkey = gen_u64(rng);
 	io->key.len = io->len;
+}
+
+static void gen_get(u64 *rng, u8 type, struct rmai_msg_get *g, bool reply)
+{
+	g->id = gen_nonzero(rng);
+	g->owner_epoch = gen_u64(rng);
+	g->home_epoch = gen_u64(rng);
+	g->vmr = gen_size(rng, RMAI_WIRE_SIZE_LIMIT / RMAI_VMR_MIN);
+	g->size = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
+	g->gen = reply ? gen_u64(rng) : 0;
+	g->flags = !gen_bool(rng) ? 0 :
+		   type == RMAI_MSG_PUT ? RMAI_VMR_DROP : RMAI_VMR_HAVE;
+	g->seq = reply || (g->flags & RMAI_VMR_HAVE) ? gen_nonzero(rng) : 0;
+	if (reply && type == RMAI_MSG_GET_S && gen_bool(rng))
+		g->flags |= RMAI_VMR_HOLE;
+}
+
+static void gen_inv(u64 *rng, struct rmai_msg_inv *v)
+{
+	u64 vmr = gen_size(rng, 1ULL << 40);
+	u16 i;
+
+	v->id = gen_nonzero(rng);
+	v->owner_epoch = gen_u64(rng);
+	v->nr = gen_bool(rng) ? 1 : 1 + gen_below(rng, RMAI_WIRE_INVS);
+	for (i = 0; i < v->nr; i++) {
+		v->vmrs[i].vmr = vmr;
+		v->vmrs[i].seq = gen_nonzero(rng);
+		v->vmrs[i].grant = gen_bool(rng) ? gen_u64(rng) : 0;
+		vmr += 1 + gen_size(rng, 1ULL << 30);
+	}
+}
+
+static void gen_recall(u64 *rng, struct rmai_msg_recall *r)
+{
+	u16 i;
+
+	r->id = gen_nonzero(rng);
+	r->owner_epoch = gen_u64(rng);
+	r->vmr = gen_size(rng, RMAI_WIRE_SIZE_LIMIT / RMAI_VMR_MIN);
+	r->seq = gen_nonzero(rng);
+	r->grant = gen_nonzero(rng);
+	r->off = gen_size(rng, RMAI_WIRE_SIZE_LIMIT / RMAI_VMR_MIN) * RMAI_VMR_MIN;
+	r->flags = 2 * gen_below(rng, 4);
+	r->nr = gen_bool(rng) ? 1 : 1 + gen_below(rng, RMAI_WIRE_RECALL_KEYS);
+	for (i = 0; i < r->nr; i++) {
+		r->keys[i].addr = gen_u64(rng) >> 8;
+		r->keys[i].rkey = gen_u64(rng);
+		r->keys[i].len = RMAI_VMR_MIN * (1 + gen_below(rng, 512));
+	}
+}
+
+static void gen_publish(u64 *rng, struct rmai_msg_publish *p)
+{
+	p->id = 2 + gen_size(rng, (u64)-3);
+	p->owner_epoch = gen_u64(rng);
+	p->old = gen_bool(rng) ? p->id - 1 : p->id + 1;
+	p->generation = 1 + gen_size(rng, (u32)-1);
+	p->len = gen_name(rng, p->name);
+	p->from_len = gen_name(rng, p->from);
+}
+
+static void gen_vmrs(u64 *rng, struct rmai_msg_vmrs *v, bool reply)
+{
+	u64 vmr;
+	u16 i;
+
+	v->id = gen_nonzero(rng);
+	v->owner_epoch = gen_u64(rng);
+	v->home_epoch = gen_u64(rng);
+	v->what = gen_bool(rng) ? RMAI_VMRS_HOT : RMAI_VMRS_LOST;
+	v->first = v->what == RMAI_VMRS_LOST ? gen_size(rng, 1ULL << 40) : 0;
+	v->nr = reply ? gen_below(rng, RMAI_WIRE_VMRS + 1) : 0;
+	vmr = v->first;
+	for (i = 0; i < v->nr; i++) {
+		v->vmrs[i].vmr = v->what == RMAI_VMRS_LOST ? vmr :
+				 gen_size(rng, RMAI_WIRE_SIZE_LIMIT / RMAI_VMR_MIN);
+		vmr += 1 + gen_size(rng, 1ULL << 30);
+		v->vmrs[i].readers = gen_u64(rng);
+		v->vmrs[i].writers = gen_u64(rng);
+		v->vmrs[i].moves = gen_u64(rng);
+		v->vmrs[i].invs = gen_u64(rng);
+		v->vmrs[i].recalls = gen_u64(rng);
+		v->vmrs[i].owner = gen_below(rng, RMAI_WIRE_NODES + 1);
+	}
+}
+
+static void gen_reset(u64 *rng, struct rmai_msg_reset *r, bool reply)
+{
+	u64 limit = RMAI_WIRE_SIZE_LIMIT / RMAI_VMR_MIN;
+
+	r->id = gen_nonzero(rng);
+	r->owner_epoch = gen_u64(rng);
+	r->home_epoch = gen_u64(rng);
+	r->first = gen_size(rng, limit - 8);
+	r->nr = 1 + gen_size(rng, limit - r->first);
+	if (reply && gen_bool(rng))
+		r->nr = 0;
 }
 
 /* What goes with @msg's header, which is made already */
@@ -243,6 +350,7 @@ static void gen_body(u64 *rng, struct rmai_msg *msg)
 	case RMAI_MSG_PING:
 		msg->ping.pool_total = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
 		msg->ping.pool_used = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
+		msg->ping.lease_ms = gen_size(rng, RMAI_WIRE_LEASE_MAX);
 		return;
 	case RMAI_MSG_READDIR:
 		gen_readdir(rng, &msg->readdir, reply);
@@ -250,10 +358,35 @@ static void gen_body(u64 *rng, struct rmai_msg *msg)
 	case RMAI_MSG_KEYS:
 		gen_keys(rng, &msg->keys, reply);
 		return;
-	case RMAI_MSG_READ:
 	case RMAI_MSG_WRITE:
-		gen_io(rng, &msg->io);
+		gen_io(rng, &msg->io, reply);
 		return;
+	case RMAI_MSG_GET_S:
+	case RMAI_MSG_GET_X:
+	case RMAI_MSG_PUT:
+		gen_get(rng, msg->type, &msg->get, reply);
+		return;
+	case RMAI_MSG_INV:
+	case RMAI_MSG_RECALL:
+		if (reply)
+			msg->ack.bytes = gen_size(rng, RMAI_WIRE_SIZE_LIMIT);
+		else if (msg->type == RMAI_MSG_INV)
+			gen_inv(rng, &msg->inv);
+		else
+			gen_recall(rng, &msg->recall);
+		return;
+	case RMAI_MSG_VMRS:
+		gen_vmrs(rng, &msg->vmrs, reply);
+		return;
+	case RMAI_MSG_RESET:
+		gen_reset(rng, &msg->reset, reply);
+		return;
+	case RMAI_MSG_PUBLISH:
+		if (!reply) {
+			gen_publish(rng, &msg->publish);
+			return;
+		}
+		break;
 	case RMAI_MSG_LOOKUP:
 	case RMAI_MSG_LINK:
 	case RMAI_MSG_UNLINK:

@@ -114,16 +114,18 @@ static void fields(struct kunit *test)
 {
 	struct codec *c = test->priv;
 	u64 rng = SEED;
+	int i;
 
 	make(test, &rng, RMAI_MSG_HELLO, false, 0);
 	KUNIT_ASSERT_EQ(test, 0, decode(c));
-	KUNIT_EXPECT_MEMEQ(test, c->wire, "RMAI\x01\x01\x00\x00", 8);
+	KUNIT_EXPECT_MEMEQ(test, c->wire, "RMAI\x03\x01\x00\x00", 8);
 	KUNIT_EXPECT_STREQ(test, c->msg.hello.cluster, c->out.hello.cluster);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.window_start, c->out.hello.window_start);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.window_size, c->out.hello.window_size);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.members, c->out.hello.members);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.pool_total, c->out.hello.pool_total);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.pool_used, c->out.hello.pool_used);
+	KUNIT_EXPECT_EQ(test, c->msg.hello.lease_ms, c->out.hello.lease_ms);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.page_size, c->out.hello.page_size);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.key_pages, c->out.hello.key_pages);
 	KUNIT_EXPECT_EQ(test, c->msg.hello.role, c->out.hello.role);
@@ -136,7 +138,7 @@ static void fields(struct kunit *test)
 			   c->msg.attr.attr.nr_nodes *
 			   sizeof(c->msg.attr.attr.nodes[0]));
 
-	make(test, &rng, RMAI_MSG_READ, false, 0);
+	make(test, &rng, RMAI_MSG_WRITE, false, 0);
 	KUNIT_ASSERT_EQ(test, 0, decode(c));
 	KUNIT_EXPECT_EQ(test, c->msg.io.id, c->out.io.id);
 	KUNIT_EXPECT_EQ(test, c->msg.io.owner_epoch, c->out.io.owner_epoch);
@@ -147,8 +149,53 @@ static void fields(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->msg.io.key.rkey, c->out.io.key.rkey);
 	KUNIT_EXPECT_EQ(test, c->msg.io.key.len, c->out.io.key.len);
 
+	make(test, &rng, RMAI_MSG_GET_X, true, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_MEMEQ(test, &c->msg.get, &c->out.get, sizeof(c->msg.get));
+
+	make(test, &rng, RMAI_MSG_INV, false, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_EQ(test, c->msg.inv.id, c->out.inv.id);
+	KUNIT_ASSERT_EQ(test, c->msg.inv.nr, c->out.inv.nr);
+	KUNIT_EXPECT_MEMEQ(test, c->msg.inv.vmrs, c->out.inv.vmrs,
+			   c->msg.inv.nr * sizeof(c->msg.inv.vmrs[0]));
+
+	make(test, &rng, RMAI_MSG_RECALL, false, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_MEMEQ(test, &c->msg.recall, &c->out.recall,
+			   offsetof(struct rmai_msg_recall, nr));
+	KUNIT_ASSERT_EQ(test, c->msg.recall.nr, c->out.recall.nr);
+	KUNIT_EXPECT_MEMEQ(test, c->msg.recall.keys, c->out.recall.keys,
+			   c->msg.recall.nr * sizeof(c->msg.recall.keys[0]));
+
+	make(test, &rng, RMAI_MSG_RECALL, true, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_EQ(test, c->msg.ack.bytes, c->out.ack.bytes);
+
+	make(test, &rng, RMAI_MSG_PUBLISH, false, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_MEMEQ(test, &c->msg.publish, &c->out.publish,
+			   offsetof(struct rmai_msg_publish, name));
+	KUNIT_EXPECT_STREQ(test, c->msg.publish.name, c->out.publish.name);
+	KUNIT_EXPECT_STREQ(test, c->msg.publish.from, c->out.publish.from);
+
+	make(test, &rng, RMAI_MSG_RESET, false, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_MEMEQ(test, &c->msg.reset, &c->out.reset, sizeof(c->msg.reset));
+
+	make(test, &rng, RMAI_MSG_VMRS, true, 0);
+	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_EQ(test, c->msg.vmrs.first, c->out.vmrs.first);
+	KUNIT_EXPECT_EQ(test, c->msg.vmrs.what, c->out.vmrs.what);
+	KUNIT_ASSERT_EQ(test, c->msg.vmrs.nr, c->out.vmrs.nr);
+	for (i = 0; i < c->msg.vmrs.nr; i++)
+		KUNIT_EXPECT_MEMEQ(test, &c->msg.vmrs.vmrs[i], &c->out.vmrs.vmrs[i],
+				   offsetofend(typeof(c->msg.vmrs.vmrs[i]), owner));
+
 	make(test, &rng, RMAI_MSG_KEYS, true, 0);
 	KUNIT_ASSERT_EQ(test, 0, decode(c));
+	KUNIT_EXPECT_EQ(test, c->msg.keys.size, c->out.keys.size);
+	KUNIT_EXPECT_EQ(test, c->msg.keys.gen, c->out.keys.gen);
 	KUNIT_EXPECT_EQ(test, c->msg.keys.id, c->out.keys.id);
 	KUNIT_EXPECT_EQ(test, c->msg.keys.first, c->out.keys.first);
 	KUNIT_ASSERT_EQ(test, c->msg.keys.nr, c->out.keys.nr);
@@ -343,6 +390,8 @@ static void bad_bodies(struct kunit *test)
 	BAD(RMAI_MSG_HELLO, 0, m->hello.key_pages = 0);
 	BAD(RMAI_MSG_HELLO, 0, m->hello.key_pages = 0x80000000);
 	BAD(RMAI_MSG_PING, 0, m->ping.pool_used = 1ULL << 62);
+	BAD(RMAI_MSG_PING, 0, m->ping.lease_ms = RMAI_WIRE_LEASE_MAX + 1);
+	BAD(RMAI_MSG_HELLO, 0, m->hello.lease_ms = RMAI_WIRE_LEASE_MAX + 1);
 
 	BAD(RMAI_MSG_LOOKUP, 0, m->name.len = 0);
 	BAD(RMAI_MSG_LOOKUP, 0, m->name.len = RMAI_WIRE_NAME + 1);
@@ -386,6 +435,8 @@ static void bad_bodies(struct kunit *test)
 	BAD(RMAI_MSG_GETATTR, 1, a->gid = (u32)-1);
 	BAD(RMAI_MSG_GETATTR, 1, a->seals = 0x10);
 	BAD(RMAI_MSG_GETATTR, 1, a->on_loss = 3);
+	BAD(RMAI_MSG_GETATTR, 1, a->fetch = RMAI_FETCH_ALL + 1);
+	BAD(RMAI_MSG_GETATTR, 1, (a->cache_max = 4096, a->cache_min = 4097));
 	BAD(RMAI_MSG_GETATTR, 1, a->flags = RMAI_REGION_LOST);
 
 	BAD(RMAI_MSG_SETATTR, 0, m->setattr.id = 0);
@@ -413,11 +464,64 @@ static void bad_bodies(struct kunit *test)
 	BAD(RMAI_MSG_KEYS, 1, m->keys.keys[0].len = 0);
 	BAD(RMAI_MSG_KEYS, 1, m->keys.keys[0].len = 4097);
 	BAD(RMAI_MSG_KEYS, 1, m->keys.keys[0].addr = U64_MAX - 4094);
-	BAD(RMAI_MSG_READ, 0, (m->io.len = 0, m->io.key.len = 0));
-	BAD(RMAI_MSG_READ, 0, m->io.key.len = m->io.len + 1);
-	BAD(RMAI_MSG_READ, 1, m->io.len = RMAI_WIRE_DATA_MAX + 1);
+	BAD(RMAI_MSG_WRITE, 0, (m->io.len = 0, m->io.key.len = 0));
+	BAD(RMAI_MSG_WRITE, 0, m->io.key.len = m->io.len + 1);
+	BAD(RMAI_MSG_WRITE, 1, m->io.len = RMAI_WIRE_DATA_MAX + 1);
 	BAD(RMAI_MSG_WRITE, 0, m->io.off = (1ULL << 62) - m->io.len);
 	BAD(RMAI_MSG_WRITE, 0, m->io.off = U64_MAX);
+	BAD(RMAI_MSG_WRITE, 0, m->io.ahead = (1ULL << 62) - m->io.off);
+	BAD(RMAI_MSG_WRITE, 1, m->io.ahead = 1);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.id = 0);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.old = 0);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.old = m->publish.id);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.generation = 0);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.len = 0);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.from_len = 0);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.from_len = RMAI_WIRE_NAME + 1);
+	BAD(RMAI_MSG_PUBLISH, 0, m->publish.name[0] = '/');
+	BAD(RMAI_MSG_VMRS, 0, m->vmrs.what = 0);
+	BAD(RMAI_MSG_VMRS, 0, m->vmrs.nr = 1);
+	BAD(RMAI_MSG_VMRS, 0, (m->vmrs.what = RMAI_VMRS_HOT, m->vmrs.first = 1));
+	BAD(RMAI_MSG_VMRS, 1, m->vmrs.nr = RMAI_WIRE_VMRS + 1);
+	BAD(RMAI_MSG_VMRS, 1, (m->vmrs.nr = 1,
+			       m->vmrs.vmrs[0].owner = RMAI_WIRE_NODES + 1));
+	BAD(RMAI_MSG_VMRS, 1, (m->vmrs.what = RMAI_VMRS_LOST, m->vmrs.first = 2,
+			       m->vmrs.nr = 1, m->vmrs.vmrs[0].vmr = 1));
+	BAD(RMAI_MSG_RESET, 0, m->reset.nr = 0);
+	BAD(RMAI_MSG_RESET, 0, (m->reset.first = (1ULL << 50) - 1, m->reset.nr = 2));
+	BAD(RMAI_MSG_RESET, 0, m->reset.first = 1ULL << 50);
+	BAD(RMAI_MSG_KEYS, 0, m->keys.gen = 1);
+	BAD(RMAI_MSG_KEYS, 0, m->keys.size = 1ULL << 62);
+
+	BAD(RMAI_MSG_GET_S, 0, m->get.id = 0);
+	BAD(RMAI_MSG_GET_S, 0, m->get.vmr = 1ULL << 50);
+	BAD(RMAI_MSG_GET_S, 0, m->get.size = 1ULL << 62);
+	BAD(RMAI_MSG_GET_S, 0, (m->get.flags = 0, m->get.seq = 1));
+	BAD(RMAI_MSG_GET_S, 0, (m->get.flags = RMAI_VMR_HAVE, m->get.seq = 0));
+	BAD(RMAI_MSG_GET_X, 1, m->get.flags = RMAI_VMR_HOLE);
+	BAD(RMAI_MSG_WRITE, 0, m->io.token = 0);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.grant = 0);
+	BAD(RMAI_MSG_GET_X, 0, m->get.gen = 1);
+	BAD(RMAI_MSG_GET_X, 0, m->get.flags = RMAI_VMR_DROP);
+	BAD(RMAI_MSG_GET_X, 1, m->get.seq = 0);
+	BAD(RMAI_MSG_PUT, 0, m->get.flags = RMAI_VMR_HAVE);
+	BAD(RMAI_MSG_INV, 0, m->inv.id = 0);
+	BAD(RMAI_MSG_INV, 0, m->inv.nr = 0);
+	BAD(RMAI_MSG_INV, 0, m->inv.nr = RMAI_WIRE_INVS + 1);
+	BAD(RMAI_MSG_INV, 0, m->inv.vmrs[0].seq = 0);
+	BAD(RMAI_MSG_INV, 0, m->inv.vmrs[m->inv.nr - 1].vmr = 1ULL << 50);
+	BAD(RMAI_MSG_INV, 0, (m->inv.nr = 2, m->inv.vmrs[1] = m->inv.vmrs[0]));
+	BAD(RMAI_MSG_INV, 1, m->ack.bytes = 1ULL << 62);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.id = 0);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.vmr = 1ULL << 50);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.seq = 0);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.off = 4097);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.off = 1ULL << 62);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.flags = 8);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.nr = 0);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.nr = RMAI_WIRE_RECALL_KEYS + 1);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.keys[0].len = 0);
+	BAD(RMAI_MSG_RECALL, 0, m->recall.keys[0].addr = U64_MAX - 4094);
 #undef BAD
 
 	/* and one that is allowed: a LINK that took its name from no region */

@@ -14,6 +14,7 @@
 #include <linux/workqueue.h>
 
 struct file;
+struct folio;
 struct vm_area_struct;
 
 #ifdef CONFIG_RMAI
@@ -70,6 +71,44 @@ unsigned long rmai_mmap_mask(const struct file *file);
 int rmai_mremap_check(const struct vm_area_struct *vma, unsigned long old_len,
 		      unsigned long new_len, bool moves);
 
+/**
+ * rmai_madvise_dontneed() - MADV_DONTNEED: drop replicas that nobody has mapped now
+ * @vma: any mapping
+ * @start: address in it, a whole page
+ * @end: address in it
+ *
+ * Context: after the page table entries are gone; mmap_lock is held.
+ */
+void rmai_madvise_dontneed(struct vm_area_struct *vma, unsigned long start,
+			   unsigned long end);
+
+/**
+ * rmai_populate_len() - how much of a new mapping is populated at once
+ * @file: of the mapping, or NULL
+ * @flags: as given to mmap(2)
+ * @len: bytes that were asked for
+ *
+ * Return: @len; less for MAP_POPULATE of more of a region than its budget holds.
+ */
+unsigned long rmai_populate_len(const struct file *file, unsigned long flags,
+				unsigned long len);
+
+/**
+ * rmai_folio_is_replica() - can what this folio holds be fetched again?
+ * @folio: any, locked
+ *
+ * Return: true for a clean folio of a region.
+ */
+bool rmai_folio_is_replica(struct folio *folio);
+
+/**
+ * rmai_folio_is_store() - does this folio hold the only copy of a region's data?
+ * @folio: any, locked
+ *
+ * Return: true for a dirty folio of a region.
+ */
+bool rmai_folio_is_store(struct folio *folio);
+
 #else
 
 static inline bool is_file_rmai(const struct file *file)
@@ -100,6 +139,28 @@ static inline int rmai_mremap_check(const struct vm_area_struct *vma,
 				    unsigned long new_len, bool moves)
 {
 	return 0;
+}
+
+static inline void rmai_madvise_dontneed(struct vm_area_struct *vma,
+					 unsigned long start, unsigned long end)
+{
+}
+
+static inline unsigned long rmai_populate_len(const struct file *file,
+					      unsigned long flags,
+					      unsigned long len)
+{
+	return len;
+}
+
+static inline bool rmai_folio_is_replica(struct folio *folio)
+{
+	return false;
+}
+
+static inline bool rmai_folio_is_store(struct folio *folio)
+{
+	return false;
 }
 
 #endif /* CONFIG_RMAI */

@@ -62,6 +62,25 @@ TRACE_EVENT(rmai_peer_state,
 		  __entry->node, __get_str(state), __get_str(why))
 );
 
+/* A VMR is fetched ahead; @by: enum rmai_foresight */
+TRACE_EVENT(rmai_prefetch,
+	TP_PROTO(u64 region, u64 vmr, unsigned int by),
+	TP_ARGS(region, vmr, by),
+	TP_STRUCT__entry(
+		__field(u64, region)
+		__field(u64, vmr)
+		__field(unsigned int, by)
+	),
+	TP_fast_assign(
+		__entry->region = region;
+		__entry->vmr = vmr;
+		__entry->by = by;
+	),
+	TP_printk("region=%llx vmr=%llu by=%s", __entry->region, __entry->vmr,
+		  __print_symbolic(__entry->by, { 0, "advice" }, { 1, "seq" },
+				   { 2, "schedule" }, { 3, "next" }))
+);
+
 /* A fault that found its page absent; @vmr: index in the region */
 TRACE_EVENT(rmai_fault_wait,
 	TP_PROTO(u64 region, u64 vmr, unsigned long address, u64 wait_ns, int err),
@@ -120,6 +139,103 @@ DEFINE_EVENT(rmai_fetch_class, rmai_read_post,
 DEFINE_EVENT(rmai_fetch_class, rmai_read_done,
 	TP_PROTO(u64 region, u64 vmr, u64 off, u64 len, int err),
 	TP_ARGS(region, vmr, off, len, err));
+
+/* A replica is dropped; @stays: some of it could not be */
+TRACE_EVENT(rmai_evict,
+	TP_PROTO(u64 region, u64 vmr, bool stays),
+	TP_ARGS(region, vmr, stays),
+	TP_STRUCT__entry(
+		__field(u64, region)
+		__field(u64, vmr)
+		__field(bool, stays)
+	),
+	TP_fast_assign(
+		__entry->region = region;
+		__entry->vmr = vmr;
+		__entry->stays = stays;
+	),
+	TP_printk("region=%llx vmr=%llu stays=%d", __entry->region, __entry->vmr,
+		  __entry->stays)
+);
+
+#ifdef _RMAI_COHERENCE_H
+
+#define rmai_show_dir_state(state)					\
+	__print_symbolic(state,						\
+		{ RMAI_DIR_UNUSED,		"UNUSED" },		\
+		{ RMAI_DIR_SHARED,		"SHARED" },		\
+		{ RMAI_DIR_EXCLUSIVE,		"EXCLUSIVE" },		\
+		{ RMAI_DIR_POISONED,		"POISONED" },		\
+		{ RMAI_DIR_INVALIDATING,	"INVALIDATING" },	\
+		{ RMAI_DIR_RECALLING,		"RECALLING" })
+
+#define rmai_show_replica_state(state)					\
+	__print_symbolic(state,						\
+		{ RMAI_REPLICA_I,		"I" },			\
+		{ RMAI_REPLICA_FETCH_S,		"FETCH_S" },		\
+		{ RMAI_REPLICA_FETCH_X,		"FETCH_X" },		\
+		{ RMAI_REPLICA_S,		"S" },			\
+		{ RMAI_REPLICA_X,		"X" },			\
+		{ RMAI_REPLICA_WRITEBACK,	"WRITEBACK" })
+
+/*
+ * An entry of a home's directory changes. @node: for whom, 0 for the home itself;
+ * @seq: of the grant, INV or RECALL that is the cause
+ */
+TRACE_EVENT(rmai_dir_state,
+	TP_PROTO(u16 self, u64 region, u64 vmr, int from, int to, u16 node, u64 seq),
+	TP_ARGS(self, region, vmr, from, to, node, seq),
+	TP_STRUCT__entry(
+		__field(u16, self)
+		__field(u64, region)
+		__field(u64, vmr)
+		__field(int, from)
+		__field(int, to)
+		__field(u16, node)
+		__field(u64, seq)
+	),
+	TP_fast_assign(
+		__entry->self = self;
+		__entry->region = region;
+		__entry->vmr = vmr;
+		__entry->from = from;
+		__entry->to = to;
+		__entry->node = node;
+		__entry->seq = seq;
+	),
+	TP_printk("self=%u region=%llx vmr=%llu from=%s to=%s node=%u seq=%llu",
+		  __entry->self, __entry->region, __entry->vmr,
+		  rmai_show_dir_state(__entry->from),
+		  rmai_show_dir_state(__entry->to), __entry->node, __entry->seq)
+);
+
+/* What a node may do with a VMR that is homed elsewhere changes */
+TRACE_EVENT(rmai_replica_state,
+	TP_PROTO(u16 self, u64 region, u64 vmr, int from, int to, u64 seq),
+	TP_ARGS(self, region, vmr, from, to, seq),
+	TP_STRUCT__entry(
+		__field(u16, self)
+		__field(u64, region)
+		__field(u64, vmr)
+		__field(int, from)
+		__field(int, to)
+		__field(u64, seq)
+	),
+	TP_fast_assign(
+		__entry->self = self;
+		__entry->region = region;
+		__entry->vmr = vmr;
+		__entry->from = from;
+		__entry->to = to;
+		__entry->seq = seq;
+	),
+	TP_printk("self=%u region=%llx vmr=%llu from=%s to=%s seq=%llu",
+		  __entry->self, __entry->region, __entry->vmr,
+		  rmai_show_replica_state(__entry->from),
+		  rmai_show_replica_state(__entry->to), __entry->seq)
+);
+
+#endif /* _RMAI_COHERENCE_H */
 
 #endif /* _TRACE_RMAI_H */
 

@@ -195,13 +195,14 @@ void rmai_rdma_conn_free_qp(struct rmai_rdma_conn *conn)
 {
 	if (conn->qp) {
 		ib_drain_qp(conn->qp);
-		rmai_rdma_rw_end(conn);
+		rmai_rdma_rw_stop(conn);
 		rdma_destroy_qp(conn->id);
 	}
 	conn->qp = NULL;
 	if (conn->cq)
 		ib_free_cq(conn->cq);
 	conn->cq = NULL;
+	rmai_rdma_rw_end(conn);
 }
 
 static void rmai_rdma_conn_param(struct rmai_rdma_conn *conn,

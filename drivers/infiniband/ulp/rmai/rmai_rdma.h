@@ -153,8 +153,7 @@ struct rmai_rdma_recv {
  * @start_lock: see above
  * @start_work: starts queued operations when others have made room
  * @queue: parts of operations that wait for room in the send queue
- * @limbo: parts whose posting failed half-way: the device may use their memory
- *	until the queue pair is drained
+ * @posted: parts that the device has and may use the memory of
  * @wr_avail: send queue entries left for operations
  * @wr_max: @wr_avail when there are none
  * @nr_inflight: parts with the device
@@ -208,7 +207,7 @@ struct rmai_rdma_conn {
 	struct mutex		start_lock;	/* order of starts */
 	struct work_struct	start_work;
 	struct list_head	queue;
-	struct list_head	limbo;
+	struct list_head	posted;
 	unsigned int		wr_avail;
 	unsigned int		wr_max;
 	unsigned int		nr_inflight;
@@ -274,6 +273,7 @@ void rmai_rdma_rw_attr(struct rmai_rdma_conn *conn,
 		       struct ib_qp_init_attr *attr);
 unsigned int rmai_rdma_rw_max_wr(struct rmai_rdma_conn *conn);
 void rmai_rdma_rw_limits(struct rmai_rdma_conn *conn, unsigned int nr_wr);
+void rmai_rdma_rw_stop(struct rmai_rdma_conn *conn);
 void rmai_rdma_rw_end(struct rmai_rdma_conn *conn);
 int rmai_rdma_rw(struct rmai_conn *rc, struct rmai_rdma *op);
 

@@ -106,6 +106,7 @@ static void rmai_rdma_rw_done(struct ib_cq *cq, struct ib_wc *wc)
 	/* First what may be short of, then the look at who waits for it */
 	rmai_rdma_part_destroy(part);
 	spin_lock_irqsave(&conn->lock, flags);
+	list_del(&part->node);
 	conn->wr_avail += nr_wr;
 	conn->nr_inflight--;
 	if (!list_empty(&conn->queue) && conn->state == RMAI_RDMA_UP)
@@ -142,11 +143,9 @@ static void rmai_rdma_part_post(struct rmai_rdma_conn *conn,
 		return;
 	/*
 	 * Part of the chain may be with the device, and without the last of it
-	 * there is no completion: wait for the queue pair's end.
+	 * there is no completion: it stays in conn->posted until the queue pair's
+	 * end.
 	 */
-	spin_lock_irq(&conn->lock);
-	list_add_tail(&part->node, &conn->limbo);
-	spin_unlock_irq(&conn->lock);
 	rmai_rdma_conn_kill(conn, -ECONNRESET);
 }
 
@@ -202,8 +201,10 @@ static void rmai_rdma_rw_start(struct rmai_rdma_conn *conn)
 			}
 			ret = -EINVAL;
 		}
-		list_del(&part->node);
-		if (!ret) {
+		if (ret) {
+			list_del(&part->node);
+		} else {
+			list_move_tail(&part->node, &conn->posted);
 			conn->wr_avail -= part->nr_wr;
 			conn->nr_inflight++;
 		}
@@ -423,7 +424,7 @@ void rmai_rdma_rw_init(struct rmai_rdma_conn *conn)
 	mutex_init(&conn->start_lock);
 	INIT_WORK(&conn->start_work, rmai_rdma_start_work);
 	INIT_LIST_HEAD(&conn->queue);
-	INIT_LIST_HEAD(&conn->limbo);
+	INIT_LIST_HEAD(&conn->posted);
 }
 
 /**
@@ -475,19 +476,49 @@ void rmai_rdma_rw_limits(struct rmai_rdma_conn *conn, unsigned int nr_wr)
 			      conn->conn.xprt->max_key_pages + 1);
 }
 
+/* The completion of what was given up already; its part is freed after the queue */
+static void rmai_rdma_rw_late(struct ib_cq *cq, struct ib_wc *wc)
+{
+}
+
+/**
+ * rmai_rdma_rw_stop - take back what operations have of a queue pair
+ * @conn: connection whose queue pair is drained, and about to be destroyed
+ *
+ * All that was posted should have completed by now. A device that has lost some
+ * of it must not make those who wait for it wait for ever.
+ */
+void rmai_rdma_rw_stop(struct rmai_rdma_conn *conn)
+{
+	struct rmai_rdma_part *part;
+	unsigned int lost = 0;
+
+	cancel_work_sync(&conn->start_work);
+	spin_lock_irq(&conn->lock);
+	list_for_each_entry(part, &conn->posted, node) {
+		part->cqe.done = rmai_rdma_rw_late;
+		lost++;
+	}
+	list_splice_tail_init(&conn->posted, &conn->queue);
+	spin_unlock_irq(&conn->lock);
+	if (lost)
+		pr_warn("%s: peer %pISpc: %u operations did not complete\n",
+			conn->xprt->name, &conn->conn.addr, lost);
+	list_for_each_entry(part, &conn->queue, node)
+		rmai_rdma_part_destroy(part);
+}
+
 /**
  * rmai_rdma_rw_end - call back all operations that were cut short
- * @conn: connection whose queue pair is drained and not used any more
+ * @conn: connection whose queue pair and completion queue are gone: the device
+ *	does not touch memory any more
  */
 void rmai_rdma_rw_end(struct rmai_rdma_conn *conn)
 {
 	struct rmai_rdma_part *part, *next;
 
-	cancel_work_sync(&conn->start_work);
-	list_splice_init(&conn->limbo, &conn->queue);
 	list_for_each_entry_safe(part, next, &conn->queue, node) {
 		list_del(&part->node);
-		rmai_rdma_part_destroy(part);
 		rmai_rdma_part_end(part, -ECONNRESET);
 	}
 }
