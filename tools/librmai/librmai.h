@@ -75,6 +75,21 @@ int rmai_set_attr(int fd, struct rmai_attr *attr);
 int rmai_get_stat(int fd, struct rmai_region_stat *stat);
 /* No more writes, no other size: from then on it is read without asking */
 int rmai_seal(int fd);
+/**
+ * rmai_publish() - a sealed region takes the place, and the name, of another
+ * @fd: the new one; it loses the name that it has
+ * @name: of the other one
+ * @old: a file descriptor of that: it must still have the name; or -1
+ *
+ * Return: the new one's generation; -1: see rmaifs(5). ESTALE: @name stands for another
+ * region than @old; EBUSY: somebody else is publishing there just now.
+ */
+int64_t rmai_publish(int fd, const char *name, int old);
+/* The hottest, or (from *@first on) the lost, VMRs; how many. @missing: see rmaifs(5) */
+int rmai_get_vmrs(int fd, int what, struct rmai_vmr *vmrs, unsigned int nr,
+		  uint64_t *first, uint64_t *missing);
+/* How many of @nr VMRs were lost, and can be used again, as their homes have them */
+int64_t rmai_reset_vmrs(int fd, uint64_t first, uint64_t nr);
 /* A file descriptor of the region at @addr; @fd: anything on an rmaifs */
 int rmai_open_addr(int fd, const void *addr, int flags);
 

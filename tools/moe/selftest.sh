@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests of moe-gen and moe-run on this machine, as KTAP. Needs no RMAI.
+# Tests of moe-gen, moe-run and moe-tune on this machine, as KTAP. Needs no RMAI.
 # $OUT is where make has put the programs.
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -16,6 +16,7 @@ tests=(
 	known_tokens deterministic reference_f32 reference_bf16 reference_odd_shape
 	reference_can_fail
 	hits_add_up only_touched_experts_matter touched_experts_matter
+	tune_is_known tune_experts_alone tune_matters
 	hostile_headers hostile_models garbage_weights bad_options bad_prompts
 	truncated_while_mapped full_disk
 	mmap_rmai_elsewhere mmap_auto
@@ -28,6 +29,7 @@ tiny=(--dim 32 --layers 2 --heads 4 --kv-heads 2 --experts 4 --ff 48)
 
 gen() { "${BIN:-$OUT}/moe-gen" "$@"; }
 run() { "${BIN:-$OUT}/moe-run" "$@"; }
+tune() { "${BIN:-$OUT}/moe-tune" "$@"; }
 sha() { sha256sum "$1" | cut -d' ' -f1; }
 
 # Prints a field of the text report
@@ -331,6 +333,47 @@ garbage_weights() {
 	done
 }
 
+# The same step changes the same bytes to the same, another one to others
+tune_is_known() {
+	local m
+	for m in tiny tiny16; do
+		cp "$tmp/$m" "$tmp/a" && cp "$tmp/$m" "$tmp/b" || return
+		tune --model "$tmp/a" --step 3 >/dev/null && tune --model "$tmp/b" --step 3 >/dev/null &&
+			cmp -s "$tmp/a" "$tmp/b" && ! cmp -s "$tmp/a" "$tmp/$m" || return
+		cp "$tmp/$m" "$tmp/b" && tune --model "$tmp/b" --step 4 >/dev/null || return
+		! cmp -s "$tmp/a" "$tmp/b" || return
+	done
+}
+
+tune_experts_alone() {
+	if ! command -v python3 >/dev/null; then
+		msg="no python3"
+		return $skip
+	fi
+	cp "$tmp/small" "$tmp/a" && tune --model "$tmp/a" --step 1 >/dev/null || return
+	msg=$(python3 - "$tmp/small" "$tmp/a" <<-'END'
+		import json, struct, sys
+		a, b = (open(f, "rb").read() for f in sys.argv[1:3])
+		data = 8 + struct.unpack("<Q", a[:8])[0]
+		assert a[:data] == b[:data]
+		changed = 0
+		for name, t in json.loads(a[8:data]).items():
+		    if name == "__metadata__":
+		        continue
+		    begin, end = (data + o for o in t["data_offsets"])
+		    assert (a[begin:end] != b[begin:end]) == (".experts." in name), name
+		    changed += a[begin:end] != b[begin:end]
+		print(changed, "tensors changed")
+	END
+	)
+}
+
+tune_matters() {
+	cp "$tmp/small" "$tmp/a" && tune --model "$tmp/a" --step 1 >/dev/null || return
+	msg="$(run_hash "$tmp/small") to $(run_hash "$tmp/a")"
+	[ "$(run_hash "$tmp/small")" != "$(run_hash "$tmp/a")" ] && [ -n "$(run_hash "$tmp/a")" ]
+}
+
 bad_options() {
 	fails 1 "--out is missing" gen &&
 	fails 1 "num_key_value_heads" gen --out "$tmp/x" --heads 6 --dim 36 --kv-heads 4 &&
@@ -347,6 +390,12 @@ bad_options() {
 	fails 1 "unrecognized option" run --nonsense &&
 	fails 1 "No such file or directory" run --model "$tmp/none" --prompt "$tmp/prompt" &&
 	fails 1 "not a regular file" run --model "$tmp" --prompt "$tmp/prompt" &&
+	fails 1 "--step is missing" tune --model "$tmp/tiny" &&
+	fails 1 "--step" tune --model "$tmp/tiny" --step 0 &&
+	fails 1 "--rate" tune --model "$tmp/tiny" --step 1 --rate 1 &&
+	fails 1 "No such file or directory" tune --model "$tmp/none" --step 1 &&
+	fails 1 "Is a directory" tune --model "$tmp" --step 1 &&
+	tune --help | grep -q Usage &&
 	run --help | grep -q Usage && gen --help | grep -q Usage
 }
 

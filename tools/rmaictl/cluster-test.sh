@@ -132,8 +132,8 @@ fi
 rmai-barrier loaded
 
 ctl ls
-prints "^model +4.77 MiB +128 KiB  sealed .* 2,1 by 256 KiB$" "ls"
-prints "^open +1 MiB +12 KiB  open" "ls: an open one"
+prints "^model +4.77 MiB +128 KiB +1  sealed .* 2,1 by 256 KiB$" "ls"
+prints "^open +1 MiB +12 KiB +1  open" "ls: an open one"
 ctl ls --json
 json "[r['name'] for r in j] == ['model', 'open', 'second']" "ls --json"
 rmai-barrier listed
@@ -152,7 +152,30 @@ if [ "$me" = "$last" ]; then
 	grep -q "VMR size *128 KiB" <<<"$out"; ok $? "and of the other one"
 	ctl stats --json
 	json "j['fetch_errors'] == 0 and j['msgs_sent'] > 0" "stats --json"
-	rm /rmai/model /rmai/second /rmai/open
+	ctl publish second model --replaces 2
+	exits 1 "is of generation 1, not 2" "publish over another generation"
+	ctl publish second model
+	prints "/rmai/model published: generation 2" "publish"
+	ctl stat model
+	prints "generation +2" "which stat shows"
+	ctl publish second model
+	exits 1 "second: No such file" "publish what has been published"
+	ctl publish model open
+	prints "/rmai/open published: generation 2" "publish under another name"
+	head -c 300000 /dev/urandom >"$tmp/small"
+	ctl load --replace --json "$tmp/small" open
+	json "j['generation'] == 3 and j['sealed']" "load --replace"
+	ctl stat open --json
+	json "j['vmr_size'] == 2 << 20 and j['size'] == 300000" "with the attributes of what was there"
+	cmp -s "$tmp/small" /rmai/open; ok $? "and new bytes"
+	ctl load --replace "$tmp/small" none
+	exits 1 "none: No such file" "load --replace of nothing"
+	[ "$(ls /rmai)" = open ]; ok $? "nothing stays under other names"
+	ctl hot open
+	prints "no VMR was taken from a node: it is sealed" "hot"
+	ctl poison open
+	prints "no VMR is lost" "poison"
+	rm /rmai/open
 fi
 rmai-barrier removed
 ctl leave --unmount

@@ -33,6 +33,9 @@ const struct conf_setting conf_settings[] = {
 	{ "dead_ms",		"a silent peer's connection is given up" },
 	{ "on_loss",		"block or sigbus" },
 	{ "quarantine_ms",	"freed addresses rest this long" },
+	{ "cache_bytes",	"replicas that this node keeps at most" },
+	{ "lease_ms",		"for what is granted by a home that is silent" },
+	{ "holdoff_us",		"what was granted is kept this long" },
 	{ NULL, NULL }
 };
 

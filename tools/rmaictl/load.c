@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * rmaictl load: a file becomes a sealed region. Until it is sealed and complete
- * nothing stays behind under its name.
+ * nothing stays behind under its name, nor does another region lose it (--replace).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 #define COPY_BYTES	(4UL << 20)	/* of one write() */
 #define LINE_S		10		/* between lines, where there is no terminal */
 
-enum { KEY_MOUNT = 0x5000, KEY_VERIFY, KEY_QUIET = 'q' };
+enum { KEY_MOUNT = 0x5000, KEY_VERIFY, KEY_REPLACE, KEY_QUIET = 'q' };
 
 struct load_args {
 	struct region_opts	opts;
@@ -27,6 +28,7 @@ struct load_args {
 	const char		*name;
 	bool			quiet;
 	bool			verify;
+	bool			replace;
 };
 
 static sig_atomic_t stop_signal;
@@ -281,6 +283,9 @@ static error_t load_parse(int key, char *arg, struct argp_state *state)
 	case KEY_QUIET:
 		args->quiet = true;
 		return 0;
+	case KEY_REPLACE:
+		args->replace = true;
+		return 0;
 	case KEY_VERIFY:
 		args->verify = true;
 		return 0;
@@ -305,6 +310,8 @@ static error_t load_parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option load_options[] = {
 	{ "mount", KEY_MOUNT, "DIR", 0,
 	  "Where rmaifs is mounted (default: found out, /rmai first)", 0 },
+	{ "replace", KEY_REPLACE, NULL, 0,
+	  "Publish it in place of a sealed region of that name, with its attributes", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0, "Show no progress", 0 },
 	{ "verify", KEY_VERIFY, NULL, 0,
 	  "Read both again and compare them, before it is sealed", 0 },
@@ -319,24 +326,92 @@ static const struct argp_child load_children[] = {
 
 static const struct argp load_argp = {
 	load_options, load_parse, "FILE NAME",
-	"Copies FILE into a new region and seals it. NAME is in the rmaifs, or a path if it has a '/'.\vIf anything goes wrong, the region is removed again.",
+	"Copies FILE into a new region and seals it. NAME is in the rmaifs, or a path if it has a '/'. FILE may be a region, too.\vIf anything goes wrong, the region is removed again.",
 	load_children, NULL, NULL
 };
 
-static int report(const char *path, uint64_t size, double s)
+/* What is not asked for otherwise is as with the region that is replaced */
+static void inherit(struct region_opts *opts, const struct rmai_attr *old)
+{
+	struct rmai_attr *attr = &opts->attr;
+	uint32_t given = attr->mask;
+
+	attr->mask = RMAI_ATTR_ALL;
+	if (!(given & RMAI_ATTR_STRIPE))
+		attr->stripe = given & RMAI_ATTR_VMR_SIZE ? 0 : old->stripe;
+	if (!(given & RMAI_ATTR_VMR_SIZE))
+		attr->vmr_size = old->vmr_size;
+	if (!(given & RMAI_ATTR_LAYOUT)) {
+		attr->nr_nodes = old->nr_nodes;
+		memcpy(attr->nodes, old->nodes, sizeof(attr->nodes));
+	}
+	if (!(given & RMAI_ATTR_ON_LOSS))
+		attr->on_loss = old->on_loss;
+	if (!(given & RMAI_ATTR_FETCH))
+		attr->fetch = old->fetch;
+	if (!(given & RMAI_ATTR_CACHE)) {
+		attr->cache_min = old->cache_min;
+		attr->cache_max = old->cache_max;
+	}
+}
+
+/*
+ * The region that is to be replaced, open, and in @tmp a name beside it for the new one
+ * until it is complete
+ */
+static int open_replaced(struct load_args *args, const char *path, char *tmp, size_t size)
+{
+	int fd = region_open(path, O_RDONLY), dir = strrchr(path, '/') + 1 - path;
+	struct rmai_attr attr;
+	uint64_t random;
+
+	if (fd < 0)
+		return -1;
+	if (rmai_get_attr(fd, &attr)) {
+		fail("%s: %s%s", path, strerror(errno), region_advice(errno));
+		close(fd);
+		return -1;
+	}
+	inherit(&args->opts, &attr);
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = now() * 1e9;
+	if ((size_t)snprintf(tmp, size, "%.*s.%.200s.%016llx", dir, path, path + dir,
+			     (unsigned long long)random) < size)
+		return fd;
+	fail("%.20s...: the path is too long", path);
+	close(fd);
+	return -1;
+}
+
+/* Who may read and write the old one may do so with the new one */
+static int take_mode(const char *path, int dst, int old)
+{
+	struct stat st;
+
+	if (!fstat(old, &st) && !fchmod(dst, st.st_mode & 07777))
+		return 0;
+	return fail("%s: cannot have the mode of what it replaces: %s", path, strerror(errno));
+}
+
+static int report(const char *path, uint64_t size, double s, uint32_t generation)
 {
 	struct json_object *obj;
 	char b[32];
 
 	if (!ctl.json) {
-		printf("%s loaded and sealed: %s in %.1f s, %.1f MB/s\n", path,
+		printf("%s loaded and sealed: %s in %.1f s, %.1f MB/s", path,
 		       rmai_format_size(size, b, sizeof(b)), s, size / s / 1e6);
+		if (generation)
+			printf("; published as generation %u", generation);
+		putchar('\n');
 		return EXIT_SUCCESS;
 	}
 	obj = json_object_new_object();
 	add_string(obj, "name", path);
 	add_u64(obj, "size", size);
 	add_bool(obj, "sealed", true);
+	if (generation)
+		add_u64(obj, "generation", generation);
 	json_object_object_add(obj, "seconds", json_object_new_double(s));
 	return print_json(obj);
 }
@@ -345,10 +420,11 @@ int cmd_load(int argc, char **argv)
 {
 	struct load_args args = { 0 };
 	struct sigaction sa = { .sa_handler = stop };	/* no SA_RESTART */
-	char path[4096];
+	char path[4096], tmp[4096], *made = path;
+	int src, dst, ret, old = -1;
+	uint32_t generation = 0;
 	struct stat st;
 	double begin;
-	int src, dst, ret;
 
 	if (argp_parse(&load_argp, argc, argv, 0, NULL, &args))
 		return EXIT_USAGE;
@@ -366,17 +442,29 @@ int cmd_load(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	begin = now();
-	dst = region_create(path, &args.opts);
+	if (args.replace) {
+		made = tmp;
+		old = open_replaced(&args, path, tmp, sizeof(tmp));
+	}
+	dst = args.replace && old < 0 ? -1 : region_create(made, &args.opts);
 	if (dst < 0) {
+		if (old >= 0)
+			close(old);
 		close(src);
 		return EXIT_FAILURE;
 	}
-	ret = load(&args, path, src, dst, st.st_size);
+	ret = old < 0 ? 0 : take_mode(path, dst, old);
+	if (!ret)
+		ret = load(&args, made, src, dst, st.st_size);
+	if (!ret && old >= 0)
+		ret = region_publish(path, dst, old, &generation);
 	close(src);
 	close(dst);
+	if (old >= 0)
+		close(old);
 	if (ret) {
-		region_remove(path);
+		region_remove(made);
 		return ret;
 	}
-	return report(path, st.st_size, now() - begin);
+	return report(path, st.st_size, now() - begin, generation);
 }

@@ -28,9 +28,13 @@ static const struct command {
 	{ "status",	cmd_status,	"this node, its cluster and the state of all nodes" },
 	{ "create",	cmd_create,	"make an empty region" },
 	{ "load",	cmd_load,	"copy a file into a new region and seal it" },
+	{ "set",	cmd_set,	"change attributes of regions" },
 	{ "seal",	cmd_seal,	"make regions immutable" },
+	{ "publish",	cmd_publish,	"let a sealed region take the place of another" },
 	{ "ls",		cmd_ls,		"list regions" },
 	{ "stat",	cmd_stat,	"attributes of regions, and what this node did for them" },
+	{ "hot",	cmd_hot,	"VMRs of an open region that nodes fight over" },
+	{ "poison",	cmd_poison,	"VMRs that were lost with a node; to use them again" },
 	{ "stats",	cmd_stats,	"counters of this node" },
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * rmaictl create, seal: regions by their names.
+ * rmaictl create, set, seal: regions by their names.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 enum {
 	KEY_SIZE = 0x4000, KEY_VMR, KEY_LAYOUT, KEY_STRIPE, KEY_ON_LOSS,
-	KEY_MOUNT,
+	KEY_MOUNT, KEY_FETCH, KEY_CACHE_MIN, KEY_CACHE_MAX,
 };
 
 const char * const on_loss_names[] = {
@@ -22,6 +22,35 @@ const char * const on_loss_names[] = {
 	[RMAI_ON_LOSS_BLOCK]	= "block",
 	[RMAI_ON_LOSS_SIGBUS]	= "sigbus",
 };
+
+const char * const fetch_names[] = { "advice", "seq", "schedule", "next", "auto" };
+
+/* "seq,next": names of RMAI_FETCH_* */
+static bool parse_fetch(struct rmai_attr *attr, const char *arg)
+{
+	unsigned int i;
+
+	attr->fetch = 0;
+	if (!strcmp(arg, "none"))
+		return true;
+	if (!strcmp(arg, "default")) {
+		attr->fetch = RMAI_FETCH_DEFAULT;
+		return true;
+	}
+	for (;; arg++) {
+		size_t len = strcspn(arg, ",");
+
+		for (i = 0; i < FETCH_NAMES; i++)
+			if (strlen(fetch_names[i]) == len && !strncmp(arg, fetch_names[i], len))
+				break;
+		if (i == FETCH_NAMES || attr->fetch & 1U << i)
+			return false;
+		attr->fetch |= 1U << i;
+		arg += len;
+		if (!*arg)
+			return true;
+	}
+}
 
 /* "1,2,4": ids, in stripe order */
 static bool parse_layout(struct rmai_attr *attr, const char *arg)
@@ -80,6 +109,25 @@ const char *region_option(struct region_opts *opts, int key, const char *arg)
 		attr->on_loss = i;
 		attr->mask |= RMAI_ATTR_ON_LOSS;
 		break;
+	case KEY_FETCH:
+		if (!parse_fetch(attr, arg))
+			return "--fetch: none, default, or of advice,seq,schedule,next,auto";
+		attr->mask |= RMAI_ATTR_FETCH;
+		break;
+	case KEY_CACHE_MIN:
+		if (rmai_parse_size(arg, &n))
+			return "--cache-min takes bytes, or such as 512M";
+		attr->cache_min = n;
+		opts->has_cache_min = true;
+		attr->mask |= RMAI_ATTR_CACHE;
+		break;
+	case KEY_CACHE_MAX:
+		if (rmai_parse_size(arg, &n))
+			return "--cache-max takes bytes, or such as 512M; 0: no limit";
+		attr->cache_max = n;
+		opts->has_cache_max = true;
+		attr->mask |= RMAI_ATTR_CACHE;
+		break;
 	}
 	return NULL;
 }
@@ -94,6 +142,9 @@ static error_t region_parse(int key, char *arg, struct argp_state *state)
 	case KEY_STRIPE:
 	case KEY_LAYOUT:
 	case KEY_ON_LOSS:
+	case KEY_FETCH:
+	case KEY_CACHE_MIN:
+	case KEY_CACHE_MAX:
 		wrong = region_option(opts, key, arg);
 		if (wrong)
 			argp_error(state, "%s, not '%s'", wrong, arg);
@@ -103,6 +154,9 @@ static error_t region_parse(int key, char *arg, struct argp_state *state)
 		if ((opts->attr.mask & RMAI_ATTR_VMR_SIZE) &&
 		    opts->attr.stripe % opts->attr.vmr_size)
 			argp_error(state, "the stripe is not a multiple of the VMR size");
+		if (opts->has_cache_min && opts->attr.cache_max &&
+		    opts->attr.cache_min > opts->attr.cache_max)
+			argp_error(state, "--cache-min is more than --cache-max");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -119,6 +173,12 @@ const struct argp_option region_argp_options[] = {
 	  "Bytes that go to one node before the next one's turn, a multiple of the VMR size", 0 },
 	{ "on-loss", KEY_ON_LOSS, "block|sigbus|default", 0,
 	  "What a fault does whose data cannot be had", 0 },
+	{ "fetch", KEY_FETCH, "LIST", 0,
+	  "What is fetched ahead: none, default, or of advice,seq,schedule,next,auto", 0 },
+	{ "cache-min", KEY_CACHE_MIN, "SIZE", 0,
+	  "Of its replicas a node keeps so much while others have more than theirs (0)", 0 },
+	{ "cache-max", KEY_CACHE_MAX, "SIZE", 0,
+	  "And no more than that; 0: what the node's budget allows (0)", 0 },
 	{ 0 }
 };
 
@@ -286,6 +346,11 @@ const struct argp_option mount_options[] = {
 	{ 0 }
 };
 
+const struct argp names_argp = {
+	.options	= mount_options,
+	.parser		= names_parse,
+};
+
 static const struct argp_option create_options[] = {
 	{ "size", KEY_SIZE, "SIZE", 0,
 	  "Bytes; K, M, G and T are powers of 1024 (0)", 0 },
@@ -320,6 +385,59 @@ int cmd_create(int argc, char **argv)
 		return EXIT_FAILURE;
 	ret = region_show(path, fd, "made");
 	close(fd);
+	return ret;
+}
+
+/* set */
+
+static const struct argp set_argp = {
+	mount_options, names_parse, "NAME...",
+	"Changes attributes of regions. What is stored already keeps its VMR size, stripe and layout.",
+	region_children, NULL, NULL
+};
+
+static int region_set(const char *path, int fd, struct rmai_attr attr,
+		      const struct region_opts *opts)
+{
+	struct rmai_attr old;
+
+	if (rmai_get_attr(fd, &old))
+		return fail("%s: %s%s", path, strerror(errno), region_advice(errno));
+	/* The kernel takes both, or none */
+	if (!opts->has_cache_min)
+		attr.cache_min = old.cache_min;
+	if (!opts->has_cache_max)
+		attr.cache_max = old.cache_max;
+	if (rmai_set_attr(fd, &attr))
+		return fail("%s: cannot set its attributes: %s%s", path, strerror(errno),
+			    errno == EINVAL ? "; is cache-min more than cache-max?" :
+			    region_advice(errno));
+	return region_show(path, fd, "set");
+}
+
+int cmd_set(int argc, char **argv)
+{
+	struct names_args args = { .min = 1, .max = INT32_MAX, .creates = true };
+	char path[4096];
+	int i, fd, ret = EXIT_SUCCESS;
+
+	if (argp_parse(&set_argp, argc, argv, 0, NULL, &args))
+		return EXIT_USAGE;
+	if (!args.opts.attr.mask) {
+		fail("set: what? See rmaictl set --help");
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < args.nr; i++) {
+		if (region_path(path, sizeof(path), args.mount, args.names[i]))
+			return EXIT_FAILURE;
+		fd = region_open(path, O_RDWR);
+		if (fd < 0) {
+			ret = EXIT_FAILURE;
+			continue;
+		}
+		ret |= region_set(path, fd, args.opts.attr, &args.opts);
+		close(fd);
+	}
 	return ret;
 }
 

@@ -44,11 +44,15 @@ int cmd_join(int argc, char **argv);
 int cmd_leave(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_create(int argc, char **argv);
+int cmd_set(int argc, char **argv);
 int cmd_seal(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_load(int argc, char **argv);
+int cmd_publish(int argc, char **argv);
+int cmd_hot(int argc, char **argv);
+int cmd_poison(int argc, char **argv);
 
 /* out.c */
 
@@ -130,7 +134,7 @@ struct conf_setting {
 };
 
 extern const struct conf_setting conf_settings[];
-#define CONF_SETTINGS	11
+#define CONF_SETTINGS	14
 
 /**
  * struct conf - a configuration
@@ -155,12 +159,14 @@ int conf_guess_id(const struct conf *conf, const char **why);
 /* region.c */
 
 /**
- * struct region_opts - of new regions
+ * struct region_opts - of new regions, and of those that are changed
  */
 struct region_opts {
 	struct rmai_attr	attr;	/* with its mask */
 	uint64_t		size;
 	bool			has_size;
+	bool			has_cache_min;
+	bool			has_cache_max;
 };
 
 /* For an option of create and load; what is wrong, or NULL */
@@ -176,7 +182,7 @@ extern const struct argp region_argp;
  * @nr: how many
  * @min: at least
  * @max: at most
- * @creates: region_argp is the second child
+ * @creates: region_argp is the second child: they are made, or changed
  */
 struct names_args {
 	struct region_opts	opts;
@@ -189,8 +195,12 @@ struct names_args {
 
 error_t names_parse(int key, char *arg, struct argp_state *state);
 extern const struct argp_option mount_options[];
+/* As a child of a command's own: names, and --mount */
+extern const struct argp names_argp;
 #define ON_LOSS_NAMES	3
 extern const char * const on_loss_names[];	/* by enum rmai_on_loss */
+#define FETCH_NAMES	5
+extern const char * const fetch_names[];	/* by bit of RMAI_FETCH_* */
 
 /* Where rmaifs is mounted: @mount, or where it is found */
 int mount_dir(char *dir, size_t size, const char *mount);
@@ -202,6 +212,9 @@ void region_remove(const char *path);
 int region_open(const char *path, int flags);	/* likewise */
 /* What to do about an errno, to be put behind it */
 const char *region_advice(int err);
+
+/* publish.c: @fd takes the place, and the name, of @old (or -1). Exit status */
+int region_publish(const char *path, int fd, int old, uint32_t *generation);
 
 /* show.c */
 int region_show(const char *path, int fd, const char *what);

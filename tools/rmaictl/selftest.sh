@@ -75,7 +75,7 @@ fresh() {
 echo "TAP version 13"
 
 # Usage
-for c in join leave status create load seal ls stat stats; do
+for c in join leave status create load set seal publish ls stat hot poison stats; do
 	out=$("$RMAICTL" $c --help 2>"$tmp/err"); status=$? err=$(cat "$tmp/err")
 	prints "Usage: rmaictl $c .*OPTION" "$c --help"
 	grep -q -- --json <<<"$out"; ok $? "$c --help has --json"
@@ -97,6 +97,10 @@ bad_options() {	# TEXT COMMAND ARG...
 	exits 2 "$text" "${*:1:8}: usage error"
 }
 bad_options "from 1 to 64" join --id 0
+bad_options "takes a generation" publish a b --replaces 0
+bad_options "name of a region is missing" publish a
+bad_options "'c' is too much" publish a b c
+bad_options "too much without --reset" poison a 1
 bad_options "from 1 to 64" join --id 65
 bad_options "from 1 to 64" join --id 1x
 bad_options "from 1 to 64" join --node 0=10.0.0.1
@@ -146,6 +150,16 @@ bad_options "ids of different memory nodes" create --layout 65 a
 bad_options "ids of different memory nodes" create --layout 1, a
 bad_options "ids of different memory nodes" create --layout '' a
 bad_options "block, sigbus or default" create --on-loss x a
+bad_options "--fetch: none" create --fetch x a
+bad_options "--fetch: none" create --fetch seq,,next a
+bad_options "--fetch: none" create --fetch seq,seq a
+bad_options "--fetch: none" create --fetch none,seq a
+bad_options "--fetch: none" set --fetch '' a
+bad_options "--cache-min takes" set --cache-min lots a
+bad_options "--cache-max takes" set --cache-max -1 a
+bad_options "is more than" create --cache-min 2M --cache-max 1M a
+bad_options "name of a region is missing" set --fetch seq
+bad_options "set: what" set a
 bad_options "--size takes" create --size 1..5G a
 bad_options "--size takes" create --size 9E a
 

@@ -30,6 +30,30 @@ static const char *layout_text(const struct rmai_attr *attr, char *buf,
 	return buf;
 }
 
+static const char *fetch_text(uint32_t fetch, char *buf, size_t size)
+{
+	size_t used = 0;
+	unsigned int i;
+
+	snprintf(buf, size, "none");
+	for (i = 0; i < FETCH_NAMES && used < size; i++)
+		if (fetch & 1U << i)
+			used += snprintf(buf + used, size - used, "%s%s", used ? "," : "",
+					 fetch_names[i]);
+	return buf;
+}
+
+static struct json_object *fetch_json(uint32_t fetch)
+{
+	struct json_object *list = json_object_new_array();
+	unsigned int i;
+
+	for (i = 0; i < FETCH_NAMES; i++)
+		if (fetch & 1U << i)
+			json_object_array_add(list, json_object_new_string(fetch_names[i]));
+	return list;
+}
+
 static struct json_object *attr_json(const char *name,
 				     const struct rmai_attr *attr)
 {
@@ -49,8 +73,12 @@ static struct json_object *attr_json(const char *name,
 	add_u64(obj, "stripe", attr->stripe);
 	add_u64(obj, "owner", attr->owner);
 	add_hex(obj, "region_id", attr->region_id);
+	add_u64(obj, "generation", attr->generation);
 	add_u64(obj, "seals", attr->seals);
 	add_string(obj, "on_loss", on_loss_text(attr->on_loss));
+	json_object_object_add(obj, "fetch", fetch_json(attr->fetch));
+	add_u64(obj, "cache_min", attr->cache_min);
+	add_u64(obj, "cache_max", attr->cache_max);
 	add_bool(obj, "anonymous", attr->flags & RMAI_REGION_ANON);
 	add_bool(obj, "lost", attr->flags & RMAI_REGION_LOST);
 	return obj;
@@ -69,6 +97,17 @@ static struct json_object *stat_json(const struct rmai_region_stat *st)
 	add_u64(obj, "fetch_errors", st->fetch_errors);
 	add_u64(obj, "rdma_reads", st->rdma_reads);
 	add_u64(obj, "fault_wait_ns", st->fault_wait_ns);
+	add_u64(obj, "fetch_size", st->fetch_size);
+	add_u64(obj, "huge_bytes", st->huge_bytes);
+	add_u64(obj, "prefetch_advice_hits", st->prefetch_advice_hits);
+	add_u64(obj, "prefetch_advice_waste", st->prefetch_advice_waste);
+	add_u64(obj, "prefetch_seq_hits", st->prefetch_seq_hits);
+	add_u64(obj, "prefetch_seq_waste", st->prefetch_seq_waste);
+	add_u64(obj, "prefetch_schedule_hits", st->prefetch_schedule_hits);
+	add_u64(obj, "prefetch_schedule_waste", st->prefetch_schedule_waste);
+	add_u64(obj, "prefetch_next_hits", st->prefetch_next_hits);
+	add_u64(obj, "prefetch_next_waste", st->prefetch_next_waste);
+	add_u64(obj, "prefetch_late", st->prefetch_late);
 	return obj;
 }
 
@@ -99,6 +138,7 @@ static void stat_print(const char *path, const struct rmai_attr *attr,
 #define LINE(name, ...) (printf("  %-14s ", name), printf(__VA_ARGS__), putchar('\n'))
 #define SIZE(n) rmai_format_size(n, b, sizeof(b))
 	LINE("region id", "%#llx", (unsigned long long)attr->region_id);
+	LINE("generation", "%u", attr->generation);
 	LINE("owner", "node %u%s%s", attr->owner,
 	     attr->flags & RMAI_REGION_ANON ? ", anonymous" : "",
 	     attr->flags & RMAI_REGION_LOST ?
@@ -117,8 +157,16 @@ static void stat_print(const char *path, const struct rmai_attr *attr,
 	LINE("seals", "%s%s", layout,
 	     attr->flags & RMAI_REGION_SEALED ? " (sealed)" : " (open)");
 	LINE("on loss", "%s", on_loss_text(attr->on_loss));
+	LINE("fetch ahead", "%s", fetch_text(attr->fetch, layout, sizeof(layout)));
+	if (attr->cache_min || attr->cache_max)
+		LINE("budget", "at least %s, at most %s", SIZE(attr->cache_min),
+		     attr->cache_max ? rmai_format_size(attr->cache_max, b2, sizeof(b2)) :
+				       "what the node has");
 	LINE("on this node", "%s at home, %s of replicas", SIZE(st->home_bytes),
 	     rmai_format_size(st->replica_bytes, b2, sizeof(b2)));
+	LINE("huge", "%s in folios that a PMD entry maps (%.0f %%)", SIZE(st->huge_bytes),
+	     st->home_bytes + st->replica_bytes ?
+	     100.0 * st->huge_bytes / (st->home_bytes + st->replica_bytes) : 0.0);
 	LINE("faults", "%llu major, %llu minor, waited %.3f ms",
 	     (unsigned long long)st->fault_major,
 	     (unsigned long long)st->fault_minor, st->fault_wait_ns / 1e6);
@@ -126,6 +174,23 @@ static void stat_print(const char *path, const struct rmai_attr *attr,
 	     (unsigned long long)st->fetch_vmrs, SIZE(st->fetch_bytes),
 	     (unsigned long long)st->rdma_reads,
 	     (unsigned long long)st->fetch_errors);
+	LINE("fetch size", "%s%s", SIZE(st->fetch_size),
+	     attr->fetch & RMAI_FETCH_AUTO ? " (auto)" : "");
+#define AHEAD(what, by)								\
+	do {									\
+		if (st->prefetch_##by##_hits || st->prefetch_##by##_waste)	\
+			LINE(what, "%llu VMRs used, %llu not",			\
+			     (unsigned long long)st->prefetch_##by##_hits,	\
+			     (unsigned long long)st->prefetch_##by##_waste);	\
+	} while (0)
+	AHEAD("by advice", advice);
+	AHEAD("by runs", seq);
+	AHEAD("by schedule", schedule);
+	AHEAD("by followers", next);
+#undef AHEAD
+	if (st->prefetch_late)
+		LINE("late", "%llu of these were still on their way",
+		     (unsigned long long)st->prefetch_late);
 #undef SIZE
 #undef LINE
 }
@@ -249,6 +314,7 @@ static void ls_row(struct table *t, const char *name,
 	table_cell(t, "%s", name);
 	table_cell(t, "%s", rmai_format_size(attr->size, b, sizeof(b)));
 	table_cell(t, "%s", rmai_format_size(attr->vmr_size, b, sizeof(b)));
+	table_cell(t, "%u", attr->generation);
 	table_cell(t, "%s%s", attr->flags & RMAI_REGION_SEALED ? "sealed" : "open",
 		   attr->flags & RMAI_REGION_LOST ? ", LOST" : "");
 	if (attr->addr)
@@ -279,6 +345,7 @@ static void ls_bad(struct table *t, struct json_object *list, const char *name,
 	table_cell(t, "%s", name);
 	table_cell(t, "-");
 	table_cell(t, "-");
+	table_cell(t, "-");
 	table_cell(t, "%s", strerror(err));
 	table_cell(t, "-");
 	table_cell(t, "-");
@@ -306,9 +373,9 @@ static void ls_one(struct table *t, struct json_object *list, int dirfd,
 int cmd_ls(int argc, char **argv)
 {
 	static const char * const head[] = {
-		"NAME", "SIZE", "VMR", "STATE", "ADDRESS", "LAYOUT",
+		"NAME", "SIZE", "VMR", "GEN", "STATE", "ADDRESS", "LAYOUT",
 	};
-	struct table t = { .cols = 6, .right = 1 << 1 | 1 << 2 };
+	struct table t = { .cols = 7, .right = 1 << 1 | 1 << 2 | 1 << 3 };
 	struct names_args args = { 0 };
 	struct json_object *list = NULL;
 	char path[4096], **names;
