@@ -24,7 +24,7 @@ same() {
 }
 
 ### one address
-size=$(debug && echo 1M || echo 4M)
+size=$(slow && echo 1M || echo 4M)
 if on 1; then
 	check "a region striped over nodes 1 and 2" region create /rmai/addr vmr=64K stripe=256K nodes=1,2
 	check "filled" region fill /rmai/addr "$size" 1
@@ -115,7 +115,7 @@ meet names
 check "all are gone again" test -z "$(ls /rmai)"
 
 ### the same bytes
-mb=$(debug && echo 4 || echo 24)
+mb=$(slow && echo 4 || echo 24)
 meet data
 n=0
 for vmr in 4096 2M 3149824; do
@@ -175,7 +175,7 @@ cost() {	# cost FILE MAX-MAJOR MAX-MINOR FETCHED-BYTES
 	[ "$(value major)" -le "$2" ] && [ "$(value minor)" -le "$3" ] &&
 		[ "$(value fetch_bytes)" = "$4" ]
 }
-big=$(debug && echo 16 || echo 128)
+big=$(slow && echo 16 || echo 128)
 meet cost
 if on 1; then
 	region create /rmai/cost2m vmr=2M nodes=1,2 && region fill /rmai/cost2m "${big}M" 7 &&

@@ -26,7 +26,7 @@ set_up() {
 	echo 1 >$cfg/online || return
 	within 30 peer_is $((4 - RMAI_NODE)) up && mount -t rmaifs rmai /rmai
 }
-size=$(debug && echo 512K || echo 2M)
+size=$(slow && echo 512K || echo 2M)
 
 if ! on 2; then
 	check "nodes 1 and 3 are up" set_up
@@ -72,7 +72,7 @@ if on 3; then
 	reader=$!
 fi
 bad_before=$(stat msgs_bad 2>/dev/null)
-n=$(debug && echo 1 || echo 4)
+n=$(slow && echo 1 || echo 4)
 # The kernel prints ten messages of a kind in 5 s: those that drop much come last
 attack good ''
 attack not-rmai 'does not speak RMAI'

@@ -10,20 +10,13 @@
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 need_cluster 2
-dbg=/sys/kernel/debug
-[ $# -gt 0 ] || set -- fail_rdma fail_send fail_reg fail_conn failslab fail_page_alloc everywhere join
-size=$(debug && echo 256K || echo 1M)
-rounds=$(debug && echo 3 || echo 6)
+[ $# -gt 0 ] ||
+	set -- fail_rdma fail_send fail_reg fail_conn failslab fail_page_alloc rename everywhere join
+size=$(slow && echo 256K || echo 1M)
+rounds=$(slow && echo 3 || echo 6)
 # What is lost is lost soon, so that errors come in time
 echo 3000 >$cfg/loss_tmo_ms
 
-inject() {	# inject WHAT PERCENT: on this node, until told otherwise
-	local dir=$dbg/$1
-	[ -d "$dir" ] || dir=$dbg/rmai_rdma/$1
-	[ -d "$dir" ] || { echo "no $1 in debugfs"; return 1; }
-	echo "$2" >"$dir/probability" && echo 1 >"$dir/interval" && echo -1 >"$dir/times" &&
-		echo 0 >"$dir/verbose"
-}
 has() { [ -d "$dbg/$1" ] || [ -d "$dbg/rmai_rdma/$1" ]; }
 
 # clean COMMAND...: it may fail, but not with wrong bytes (3), a hang, or a crash
@@ -32,9 +25,9 @@ clean() {
 	local rc
 	timeout -s KILL 100 "$@" >"$tmp/one" 2>&1
 	rc=$?
-	case $rc in
-	0) ok=$((ok + 1)) ;;
-	1 | 7) errors=$((errors + 1)) ;;
+	case $rc.$1 in
+	0.*) ok=$((ok + 1)) ;;
+	1.* | 7.* | 2.ls) errors=$((errors + 1)) ;;
 	*)
 		cat "$tmp/one"
 		echo "status $rc: $*"
@@ -68,6 +61,31 @@ work() {
 	done
 	cd /
 	echo "$ok operations succeeded, $errors failed"
+}
+# A rename(2) in which the first, second ... allocation fails: the region never loses
+# all its names, and no name stays that cannot be removed or made again
+rename_once() {	# rename_once NTH: counts in failed, half
+	local from=/rmai/inject-from to=/rmai/inject-to
+	region create $from vmr=4K && region fill $from 4K 1 || return
+	region rename $from $to "$1" || failed=$((failed + 1))
+	if [ -e $from ] && [ -e $to ]; then half=$((half + 1)); fi
+	if [ -e $from ]; then
+		region read $from 1 || return
+	else
+		region read $to 1 && mv $to $from || return
+	fi
+	# The region goes; a second name may be left, of nothing
+	rm $from && region create $from vmr=4K && region create $to vmr=4K && rm $from $to
+}
+renames() {
+	local nth half=0 failed=0 was=0 idle=0
+	# A debug kernel allocates more often. When none has failed for long there are no more
+	for ((nth = 1; nth <= 200 && half < 2 && idle < 20; nth++)); do
+		rename_once $nth >"$tmp/rename" 2>&1 || { cat "$tmp/rename"; return 1; }
+		idle=$((failed == was ? idle + 1 : 0)) was=$failed
+	done
+	echo "$failed of $((nth - 1)) failed, $half of them half-way"
+	[ $half -gt 0 ]
 }
 # After it nothing is wrong, and all works
 well() {
@@ -126,24 +144,21 @@ for what; do
 		inject "$what" 0
 		check "$what: all is well after it" within 20 well
 		;;
+	rename)
+		on 2 || continue
+		has failslab || { skip "rename" "no failslab in this kernel"; continue; }
+		echo N >"$dbg/failslab/ignore-gfp-wait"
+		check "rename with allocations that fail" renames
+		;;
 	everywhere)
 		# Whatever RMAI allocates, in whichever task, on both nodes
-		filter=$dbg/failslab/require-start
-		if [ ! -e $filter ]; then
+		if ! can_inject_rmai; then
 			on 2 && skip "failslab in all of RMAI" "no stack trace filter: debug kernel only"
 			continue
 		fi
-		# What is called rmai_ and stands together is mm/rmai; init sections are gone
-		range=$(awk '$2 ~ /[tT]/ && $3 ~ /^rmai_(space_|request_work|serve$|fault$|home_|owner_|fetch_)/ { print $1 }' \
-			/proc/kallsyms | sort | sed -n '1p;$p')
 		for f in failslab fail_page_alloc; do
 			meet "$f"
-			echo "0x${range%%$'\n'*}" >$dbg/$f/require-start
-			echo "0x${range##*$'\n'}" >$dbg/$f/require-end
-			echo 32 >$dbg/$f/stacktrace-depth
-			echo N >$dbg/$f/task-filter
-			echo N >$dbg/$f/ignore-gfp-wait
-			inject $f 5 || exit 1
+			inject_rmai $f 5 || exit 1
 			meet "$f"
 			on 2 && check "$f, 5 %, in all of RMAI on both nodes: no wrong bytes" work
 			meet "$f"

@@ -25,7 +25,7 @@ if ! on 3; then
 	exit 0
 fi
 [ $# -gt 0 ] || set -- pause cut blackhole kill reset
-size=$(debug && echo 1M || echo 4M)
+size=$(slow && echo 1M || echo 4M)
 now() { date +%s%3N; }
 
 # owned NAME OWNER ON_LOSS NODES SEED: a sealed region whose owner is that node; its

@@ -14,9 +14,9 @@ moe=${RMAI_MOE:-$here/../out/tools}
 [ -x "$moe/moe-run" ] || skip_all "moe-gen and moe-run are not built (make tools)"
 PATH=$moe:$PATH
 vmrs="4096 2097152 3149824"
-tokens=$(debug && echo 4 || echo 16)
+tokens=$(slow && echo 4 || echo 16)
 size=(--dim 128 --layers 3 --heads 4 --kv-heads 2 --experts 8 --ff 192)
-debug && size=(--dim 64 --layers 2 --heads 2 --kv-heads 1 --experts 8 --ff 96)
+slow && size=(--dim 64 --layers 2 --heads 2 --kv-heads 1 --experts 8 --ff 96)
 
 model() { moe-gen --seed 7 "${size[@]}" --out "$1" >/dev/null; }
 run() {	# run FILE HOW NAME

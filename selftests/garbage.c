@@ -590,12 +590,14 @@ static void mutants(void)
 			case RMAI_MSG_GETATTR: case RMAI_MSG_CLOSE: case RMAI_MSG_OPEN:
 			case RMAI_MSG_SETATTR: case RMAI_MSG_SEAL: case RMAI_MSG_ADDR:
 			case RMAI_MSG_TRUNC: case RMAI_MSG_FREEZE: case RMAI_MSG_FREE:
-			case RMAI_MSG_KEYS: case RMAI_MSG_READ: case RMAI_MSG_WRITE:
+			case RMAI_MSG_KEYS: case RMAI_MSG_WRITE: case RMAI_MSG_PUT:
+			case RMAI_MSG_GET_S: case RMAI_MSG_GET_X: case RMAI_MSG_INV:
+			case RMAI_MSG_RECALL:
 				msg.id.id = region;
 			}
 			if (type == RMAI_MSG_KEYS)
 				msg.keys.home_epoch = node_epoch;
-			if (type == RMAI_MSG_READ || type == RMAI_MSG_WRITE)
+			if (type >= RMAI_MSG_WRITE && type <= RMAI_MSG_PUT)
 				msg.io.home_epoch = node_epoch;
 		}
 		len = rmai_wire_encode(&msg, buf);

@@ -106,6 +106,9 @@ stat() { cat "$mm/stats/$1"; }
 peer_is() { [ "$(cat "$mm/nodes/$1/state")" = "$2" ]; }
 is() { [ "$(cat "$1")" = "$2" ] || { echo "$1: $(cat "$1"), not $2"; return 1; }; }
 
+# A home and a writer that do not agree on who has a VMR say so; so do nodes that lose a peer
+nothing_given_up() { ! dmesg | grep "VMR [0-9]*.* is lost"; }
+
 gauges="regions regions_open home_pages replica_pages mrs address_bytes"
 gauges_are_0() {
 	local g v rc=0
@@ -137,8 +140,32 @@ need_cluster() {
 	[ -x "$bin/region" ] || { echo "Bail out! programs are not built (make tools)"; exit 1; }
 }
 
-# Slow kernels take smaller sizes
-debug() { [ -n "${RMAI_DEBUG:-}" ]; }
+# The debug kernel, or one that finds data races: they take smaller sizes
+slow() { [ -n "${RMAI_SLOW:-}" ]; }
 
 trap end EXIT
 echo "TAP version 13"
+
+# Faults from inside, by the kernel's fault injection
+dbg=/sys/kernel/debug
+inject() {	# inject WHAT PERCENT [TIMES]: on this node, until told otherwise
+	local dir=$dbg/$1
+	[ -d "$dir" ] || dir=$dbg/rmai_rdma/$1
+	[ -d "$dir" ] || { echo "no $1 in debugfs"; return 1; }
+	echo 0 >"$dir/verbose" && echo 1 >"$dir/interval" && echo "${3:--1}" >"$dir/times" &&
+		echo "$2" >"$dir/probability"
+}
+# Whatever RMAI allocates, in whichever task
+can_inject_rmai() { [ -e $dbg/failslab/require-start ]; }
+inject_rmai() {	# inject_rmai failslab|fail_page_alloc PERCENT
+	local range
+	# What is called rmai_ and stands together is mm/rmai; init sections are gone
+	range=$(awk '$2 ~ /[tT]/ && $3 ~ /^rmai_(space_|request_work|serve$|fault$|home_|owner_|fetch_)/ { print $1 }' \
+		/proc/kallsyms | sort | sed -n '1p;$p')
+	echo "0x${range%%$'\n'*}" >"$dbg/$1/require-start"
+	echo "0x${range##*$'\n'}" >"$dbg/$1/require-end"
+	echo 32 >"$dbg/$1/stacktrace-depth"
+	echo N >"$dbg/$1/task-filter"
+	echo N >"$dbg/$1/ignore-gfp-wait"
+	inject "$1" "$2"
+}

@@ -18,20 +18,31 @@ static void usage(void)
 {
 	fputs("usage: region COMMAND ...\n"
 	      "  create PATH [vmr=N] [stripe=N] [nodes=ID,ID...] [on_loss=block|sigbus]\n"
+	      "         [fetch=advice,seq,schedule,next,auto|none] [cache_min=N] [cache_max=N]\n"
+	      "  set PATH ...            change them: what create takes\n"
 	      "  fill PATH SIZE SEED     write a pattern\n"
 	      "  seal PATH\n"
+	      "  publish PATH NAME [old=PATH] [nth=N]  says the generation, or what errno; the\n"
+	      "                          NTH allocation fails\n"
 	      "  attr PATH               attributes, \"name=value\" lines\n"
 	      "  drop PATH               drop replicas\n"
+	      "  break PATH OFF          the memory of a page breaks (MADV_HWPOISON)\n"
 	      "  read PATH SEED          check the pattern through read(2)\n"
 	      "  map PATH SEED [from=N] [len=N] [step=N] [cold]\n"
 	      "                          check it through a mapping at the symmetric address;\n"
 	      "                          step: a byte each so many; cold: drop replicas first\n"
+	      "  touch PATH SEED VMRS [pause=MS] [passes=N] [advice=sequential|random]\n"
+	      "                          check a byte of each page of VMRs: \"3,7,0-15,60-0/4\";\n"
+	      "                          pause: after each of them; advice: of madvise(2)\n"
+	      "  willneed PATH [from=N] [len=N]  fetch it ahead\n"
+	      "  populate PATH           map it with MAP_POPULATE, and unmap it\n"
 	      "  loop PATH SEED SECONDS  map, drop, map ... until then; says how often\n"
 	      "  anon SIZE SEED LOG2 FILE  make, fill and seal an anonymous region, write its\n"
 	      "                          address to FILE, end when stdin does\n"
 	      "  attach ADDR SIZE SEED   map it by its address, and check\n"
 	      "  cycle COUNT PREFIX SIZE VMR  create, fill, seal, map, check, unmap, unlink\n"
 	      "  put PATH TEXT           write it, as echo would\n"
+	      "  rename FROM TO NTH      rename(2) in which the NTH allocation fails\n"
 	      "  try CALL...             what errno: mmap-anon SIZE, creat PATH, ...\n"
 	      "Sizes may end in K, M or G. A byte that is wrong: status 3, and where.\n"
 	      "An error: status 1; SIGBUS: status 7; how long it took is printed for all.\n"
@@ -39,6 +50,10 @@ static void usage(void)
 	      stderr);
 	exit(2);
 }
+
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON	100
+#endif
 
 static uint64_t num(const char *s)
 {
@@ -106,10 +121,32 @@ static int open_region(const char *path, int flags)
 	return fd;
 }
 
-static int cmd_create(char **argv)
+/* "advice,seq": names of bits, in their order */
+static uint32_t fetch_bits(const char *list)
+{
+	static const char * const names[] = { "advice", "seq", "schedule", "next", "auto" };
+	uint32_t bits = 0;
+	unsigned int i;
+
+	if (!strcmp(list, "none"))
+		return 0;
+	while (*list) {
+		size_t len = strcspn(list, ",");
+
+		for (i = 0; i < 5; i++)
+			if (strlen(names[i]) == len && !strncmp(list, names[i], len))
+				break;
+		if (i == 5)
+			die("%s: no such source", list);
+		bits |= 1U << i;
+		list += len + (list[len] == ',');
+	}
+	return bits;
+}
+
+static void set_attr(const char *path, int fd, char **argv)
 {
 	struct rmai_attr attr = {};
-	int fd = open_region(argv[0], O_RDWR | O_CREAT | O_EXCL);
 	const char *v;
 
 	v = opt(argv, "vmr");
@@ -131,14 +168,44 @@ static int cmd_create(char **argv)
 		attr.mask |= RMAI_ATTR_LAYOUT;
 		attr.nodes[attr.nr_nodes++] = atoi(v);
 	}
-	if (ioctl(fd, RMAI_IOC_SETATTR, &attr)) {
-		int err = errno;
-
-		unlink(argv[0]);
-		errno = err;
-		die("%s: SETATTR: %m", argv[0]);
+	v = opt(argv, "fetch");
+	if (v) {
+		attr.mask |= RMAI_ATTR_FETCH;
+		attr.fetch = fetch_bits(v);
 	}
+	v = opt(argv, "cache_min");
+	if (v) {
+		attr.mask |= RMAI_ATTR_CACHE;
+		attr.cache_min = num(v);
+	}
+	v = opt(argv, "cache_max");
+	if (v) {
+		attr.mask |= RMAI_ATTR_CACHE;
+		attr.cache_max = num(v);
+	}
+	if (ioctl(fd, RMAI_IOC_SETATTR, &attr))
+		die("%s: SETATTR: %m", path);
+}
+
+static void unlink_created(int status, void *path)
+{
+	if (status)
+		unlink(path);
+}
+
+static int cmd_create(char **argv)
+{
+	int fd = open_region(argv[0], O_RDWR | O_CREAT | O_EXCL);
+
+	on_exit(unlink_created, argv[0]);
+	set_attr(argv[0], fd, argv);
 	close(fd);
+	return 0;
+}
+
+static int cmd_set(char **argv)
+{
+	set_attr(argv[0], open_region(argv[0], O_RDWR), argv);
 	return 0;
 }
 
@@ -162,12 +229,71 @@ static int cmd_seal(char **argv)
 	return 0;
 }
 
+/* The @nth allocation from here on fails; 0: none */
+static void fail_nth(const char *nth)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/proc/thread-self/fail-nth", O_WRONLY);
+	if (fd < 0 || pwrite(fd, nth, strlen(nth), 0) < 0)
+		die("/proc/thread-self/fail-nth: %m");
+}
+
+static int cmd_publish(char **argv)
+{
+	struct rmai_publish p = { .old = -1 };
+	int fd = open_region(argv[0], O_RDONLY);
+	const char *old = opt(argv + 2, "old"), *nth = opt(argv + 2, "nth");
+	int ret, err;
+
+	if (old)
+		p.old = open_region(old, O_RDONLY);
+	if (strlen(argv[1]) >= sizeof(p.name))
+		die("%s: too long", argv[1]);
+	memcpy(p.name, argv[1], strlen(argv[1]));
+	if (nth)
+		fail_nth(nth);
+	ret = ioctl(fd, RMAI_IOC_PUBLISH, &p);
+	err = errno;
+	/* What follows is not meant: it may be a file system's that does not survive it */
+	if (nth)
+		fail_nth("0");
+	if (ret) {
+		printf("errno=%s\n", strerrorname_np(err));
+		return 1;
+	}
+	printf("generation=%u\n", p.generation);
+	return 0;
+}
+
 static int cmd_drop(char **argv)
 {
 	int fd = open_region(argv[0], O_RDONLY);
 
 	if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
 		die("%s: fadvise", argv[0]);
+	return 0;
+}
+
+static void told(int sig)
+{
+	(void)sig;
+}
+
+static int cmd_break(char **argv)
+{
+	int fd = open_region(argv[0], O_RDONLY);
+	volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, num(argv[1]));
+
+	if (p == MAP_FAILED)
+		die("%s: mmap: %m", argv[0]);
+	(void)*p;
+	/* Whoever has it mapped is to be told */
+	signal(SIGBUS, told);
+	/* EHWPOISON: it is, but mm could not split the folio that it is in */
+	if (madvise((void *)p, PAGE, MADV_HWPOISON) && errno != EHWPOISON)
+		die("%s: MADV_HWPOISON: %m", argv[0]);
 	return 0;
 }
 
@@ -181,6 +307,8 @@ static int cmd_attr(char **argv)
 		die("%s: GETATTR: %m", argv[0]);
 	printf("region_id=%#llx\naddr=%#llx\nlength=%llu\nsize=%llu\nvmr_size=%llu\n",
 	       a.region_id, a.addr, a.length, a.size, a.vmr_size);
+	printf("fetch=%u\ncache_min=%llu\ncache_max=%llu\n", a.fetch, a.cache_min, a.cache_max);
+	printf("generation=%u\n", a.generation);
 	printf("stripe=%llu\nowner=%u\nseals=%u\non_loss=%u\nflags=%u\nnodes=", a.stripe,
 	       a.owner, a.seals, a.on_loss, a.flags);
 	for (i = 0; i < a.nr_nodes; i++)
@@ -278,6 +406,96 @@ static int cmd_map(char **argv)
 	printf("addr=%p\nbytes=%llu\nmajor=%ld\nminor=%ld\nfetch_vmrs=%lld\nfetch_bytes=%lld\n", p,
 	       (unsigned long long)len, major2 - major, minor2 - minor,
 	       rmai_stat("fetch_vmrs") - vmrs, rmai_stat("fetch_bytes") - bytes);
+	return 0;
+}
+
+static uint8_t *map_all(const char *path, int fd, struct rmai_attr *a, int flags)
+{
+	uint8_t *p;
+
+	if (rmai_getattr(fd, a))
+		die("%s: GETATTR: %m", path);
+	p = mmap(NULL, a->size, PROT_READ, RMAI_FLAGS | flags, fd, 0);
+	if (p == MAP_FAILED)
+		die("%s: mmap: %m", path);
+	return p;
+}
+
+static void touch_vmr(char **argv, const uint8_t *p, const struct rmai_attr *a, uint64_t vmr,
+		      unsigned int pause_ms)
+{
+	uint64_t off = vmr * a->vmr_size, len = a->vmr_size;
+
+	if (off >= a->size)
+		die("%s has no VMR %llu", argv[0], (unsigned long long)vmr);
+	if (len > a->size - off)
+		len = a->size - off;
+	last_seen = rmai_now();
+	check(argv[0], p + off, len, off, num(argv[1]), PAGE);
+	usleep(pause_ms * 1000);
+}
+
+static int cmd_touch(char **argv)
+{
+	const char *pause = opt(argv, "pause"), *passes = opt(argv, "passes"), *s;
+	const char *advice = opt(argv, "advice");
+	unsigned int ms = pause ? num(pause) : 0, n = passes ? num(passes) : 1;
+	long long vmrs = rmai_stat("fetch_vmrs");
+	struct rmai_attr a;
+	uint8_t *p;
+
+	p = map_all(argv[0], open_region(argv[0], O_RDONLY), &a, 0);
+	if (advice && madvise(p, a.size, strcmp(advice, "random") ? MADV_SEQUENTIAL : MADV_RANDOM))
+		die("%s: madvise: %m", argv[0]);
+	while (n--) {
+		for (s = argv[2]; *s; s += *s == ',') {
+			long from, to, step = 1;
+			char *end;
+
+			from = strtol(s, &end, 10);
+			to = from;
+			if (*end == '-')
+				to = strtol(end + 1, &end, 10);
+			if (*end == '/')
+				step = strtol(end + 1, &end, 10);
+			if (end == s || step < 1 || (*end && *end != ','))
+				die("%s: which VMRs?", argv[2]);
+			s = end;
+			if (from <= to)
+				for (; from <= to; from += step)
+					touch_vmr(argv, p, &a, from, ms);
+			else
+				for (; from >= to; from -= step)
+					touch_vmr(argv, p, &a, from, ms);
+		}
+	}
+	printf("fetch_vmrs=%lld\n", rmai_stat("fetch_vmrs") - vmrs);
+	return 0;
+}
+
+static int cmd_willneed(char **argv)
+{
+	const char *from = opt(argv, "from"), *len = opt(argv, "len");
+	int fd = open_region(argv[0], O_RDONLY);
+	char c;
+
+	errno = posix_fadvise(fd, from ? num(from) : 0, len ? num(len) : 0,
+			      POSIX_FADV_WILLNEED);
+	if (errno)
+		die("%s: fadvise: %m", argv[0]);
+	/* With the last close it would end */
+	while (read(0, &c, 1) > 0)
+		;
+	return 0;
+}
+
+static int cmd_populate(char **argv)
+{
+	struct rmai_attr a;
+	uint8_t *p;
+
+	p = map_all(argv[0], open_region(argv[0], O_RDONLY), &a, MAP_POPULATE);
+	munmap(p, a.size);
 	return 0;
 }
 
@@ -397,6 +615,18 @@ static int cmd_put(char **argv)
 	return 0;
 }
 
+static int cmd_rename(char **argv)
+{
+	int ret;
+
+	fail_nth(argv[2]);
+	ret = rename(argv[0], argv[1]);
+	fail_nth("0");
+	if (ret)
+		die("%s: not renamed", argv[1]);
+	return 0;
+}
+
 static int cmd_try(char **argv)
 {
 	long ret = -1;
@@ -420,17 +650,24 @@ static const struct {
 	int (*run)(char **argv);
 } commands[] = {
 	{ "create", 1, cmd_create },
+	{ "set", 1, cmd_set },
 	{ "fill", 3, cmd_fill },
 	{ "seal", 1, cmd_seal },
+	{ "publish", 2, cmd_publish },
 	{ "drop", 1, cmd_drop },
+	{ "break", 2, cmd_break },
 	{ "attr", 1, cmd_attr },
 	{ "read", 2, cmd_read },
 	{ "map", 2, cmd_map },
+	{ "touch", 3, cmd_touch },
+	{ "willneed", 1, cmd_willneed },
+	{ "populate", 1, cmd_populate },
 	{ "loop", 3, cmd_loop },
 	{ "anon", 4, cmd_anon },
 	{ "attach", 3, cmd_attach },
 	{ "cycle", 4, cmd_cycle },
 	{ "put", 2, cmd_put },
+	{ "rename", 3, cmd_rename },
 	{ "try", 2, cmd_try },
 };
 

@@ -32,13 +32,6 @@ FIXTURE_TEARDOWN(attr)
 	unlink(rmai_path(NAME));
 }
 
-#define EXPECT_ERRNO(err, call)						\
-	do {								\
-		errno = 0;						\
-		EXPECT_EQ(-1, (long)(call));				\
-		EXPECT_EQ(err, errno);					\
-	} while (0)
-
 TEST_F_TIMEOUT(attr, defaults, RMAI_TIMEOUT)
 {
 	struct rmai_attr a, b;
@@ -60,6 +53,10 @@ TEST_F_TIMEOUT(attr, defaults, RMAI_TIMEOUT)
 	EXPECT_TRUE(rmai_is_memory(a.owner));
 	EXPECT_EQ(0, a.seals);
 	EXPECT_EQ(RMAI_ON_LOSS_DEFAULT, a.on_loss);
+	EXPECT_EQ(RMAI_FETCH_DEFAULT, a.fetch);
+	EXPECT_EQ(1, a.generation);
+	EXPECT_EQ(0, a.cache_min);
+	EXPECT_EQ(0, a.cache_max);
 	ASSERT_LT(0, a.nr_nodes);
 	for (i = 0; i < RMAI_MAX_NODES; i++) {
 		EXPECT_EQ(i < (int)a.nr_nodes, a.nodes[i] != 0);
@@ -116,6 +113,17 @@ TEST_F_TIMEOUT(attr, set, RMAI_TIMEOUT)
 	ASSERT_EQ(0, ioctl(self->fd, RMAI_IOC_SETATTR, &a));
 	EXPECT_EQ(RMAI_ON_LOSS_SIGBUS, a.on_loss);
 
+	memset(&a, 0, sizeof(a));
+	a.mask = RMAI_ATTR_FETCH | RMAI_ATTR_CACHE;
+	a.fetch = RMAI_FETCH_SEQ | RMAI_FETCH_AUTO;
+	a.cache_min = 1 << 20;
+	a.cache_max = 1 << 21;
+	ASSERT_EQ(0, ioctl(self->fd, RMAI_IOC_SETATTR, &a));
+	EXPECT_EQ(RMAI_FETCH_SEQ | RMAI_FETCH_AUTO, a.fetch);
+	EXPECT_EQ(1 << 20, a.cache_min);
+	EXPECT_EQ(1 << 21, a.cache_max);
+	EXPECT_EQ(RMAI_ON_LOSS_SIGBUS, a.on_loss);
+
 	/* Nothing to set is no error */
 	memset(&a, 0, sizeof(a));
 	ASSERT_EQ(0, ioctl(self->fd, RMAI_IOC_SETATTR, &a));
@@ -163,9 +171,11 @@ TEST_F_TIMEOUT(attr, set_wrong, RMAI_TIMEOUT)
 		;
 	WRONG(.mask = RMAI_ATTR_LAYOUT, .nr_nodes = 1, .nodes = { no });
 	WRONG(.mask = RMAI_ATTR_ON_LOSS, .on_loss = 3);
-	WRONG(.mask = 0x10);
+	WRONG(.mask = RMAI_ATTR_ALL + 1);
+	WRONG(.mask = RMAI_ATTR_FETCH, .fetch = RMAI_FETCH_ALL + 1);
+	WRONG(.mask = RMAI_ATTR_CACHE, .cache_min = 2, .cache_max = 1);
 	WRONG(.mask = RMAI_ATTR_ON_LOSS, .flags = RMAI_REGION_SEALED);
-	WRONG(.reserved = { 0, 0, 0, 1 });
+	WRONG(.reserved = { 1 });
 	/* One that is wrong spoils those that are right */
 	WRONG(.mask = RMAI_ATTR_VMR_SIZE | RMAI_ATTR_ON_LOSS, .vmr_size = 8192, .on_loss = 3);
 	EXPECT_ERRNO(EFAULT, ioctl(self->fd, RMAI_IOC_SETATTR, (void *)8));

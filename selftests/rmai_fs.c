@@ -39,14 +39,6 @@ FIXTURE_TEARDOWN(fs)
 	unlink(rmai_path(OTHER));
 }
 
-/* What a system call fails with */
-#define EXPECT_ERRNO(err, call)						\
-	do {								\
-		errno = 0;						\
-		EXPECT_EQ(-1, (long)(call));				\
-		EXPECT_EQ(err, errno);					\
-	} while (0)
-
 TEST_F_TIMEOUT(fs, create_unlink, RMAI_TIMEOUT)
 {
 	struct stat st;

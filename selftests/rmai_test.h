@@ -50,6 +50,14 @@
 /* A debug kernel on an emulated CPU is slow: this is for hangs only */
 #define RMAI_TIMEOUT	240
 
+/* What a system call fails with; for who includes kselftest_harness.h */
+#define EXPECT_ERRNO(err, call)						\
+	do {								\
+		errno = 0;						\
+		EXPECT_EQ(-1, (long)(call));				\
+		EXPECT_EQ(err, errno);					\
+	} while (0)
+
 static inline const char *rmai_mnt(void)
 {
 	const char *mnt = getenv("RMAI_MNT");

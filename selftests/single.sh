@@ -12,7 +12,8 @@
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-[ $# -gt 0 ] || set -- rmai_fs rmai_seal rmai_attr rmai_mmap rmai_fault rmai_leak
+[ $# -gt 0 ] || set -- rmai_fs rmai_seal rmai_publish rmai_attr rmai_mmap rmai_mmap_data rmai_fault \
+	rmai_leak rmai_mm rmai_mm_advice rmai_mm_proc rmai_mm_gup rmai_mm_page rmai_mm_cgroup
 [ "$(id -u)" = 0 ] || skip_all "must be root"
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config 2>/dev/null
 [ -d $cfg ] || skip_all "this kernel has no CONFIG_RMAI, or no configfs is mounted"
@@ -31,6 +32,45 @@ set_up() {
 }
 busy() { ! set_to "$@" 2>/dev/null; }
 
+# charged: a VMR of several chunks, all but the first of which are fetched by a work
+# item, belongs to the memory cgroup of the program that touched it
+charged() {
+	local cg=$tmp/cgroup file rc
+	mkdir -p "$cg" && mount -t cgroup2 none "$cg" || return
+	echo +memory >"$cg/cgroup.subtree_control" && mkdir "$cg/reader" || return
+	region create /rmai/charged vmr=16M nodes=2 && region fill /rmai/charged 16M 1 &&
+		region seal /rmai/charged || return
+	(echo $BASHPID >"$cg/reader/cgroup.procs" && region map /rmai/charged 1 cold step=4K) || return
+	file=$(sed -n 's/^file //p' "$cg/reader/memory.stat")
+	echo "$file bytes of page cache"
+	[ "$file" -ge $((16 << 20)) ]
+	rc=$?
+	rm /rmai/charged
+	rmdir "$cg/reader" && umount "$cg" && rmdir "$cg" && return $rc
+}
+
+# may_sleep: suspend, as far as to the freezer, which thaws again at once
+may_sleep() {
+	local rc=0
+	echo 0 >/sys/module/suspend/parameters/pm_test_delay &&
+		echo freezer >/sys/power/pm_test || return
+	echo freeze >/sys/power/state || rc=1
+	echo none >/sys/power/pm_test
+	return $rc
+}
+
+# disk: a file on a block device, in RMAI_BLOCK: on ext4, or the device itself where the
+# kernel has no ext4. Only of a RAM disk that nobody uses: it is empty
+disk() {
+	local dev=/dev/ram0
+	[ -b $dev ] && cmp -s -n $((64 << 20)) $dev /dev/zero || return
+	export RMAI_BLOCK=$dev
+	grep -qw ext4 /proc/filesystems && mkdir -p "$tmp/disk" &&
+		mkfs.ext4 -q $dev 64M 2>/dev/null && mount -t ext4 $dev "$tmp/disk" || return
+	RMAI_BLOCK=$tmp/disk/file
+	touch "$RMAI_BLOCK"
+}
+
 ours=
 if ! grep -q ' rmaifs ' /proc/mounts; then
 	if [ "$(cat $cfg/online)" = 1 ]; then skip_all "online, but rmaifs is not mounted"; fi
@@ -39,6 +79,7 @@ if ! grep -q ' rmaifs ' /proc/mounts; then
 	check "a cluster inside one kernel" set_up || exit 1
 	ours=1
 fi
+disk
 for program; do
 	say "$program"
 	# Its own KTAP lines count
@@ -47,7 +88,13 @@ for program; do
 	if [ $rc = 0 ] || [ $rc = 4 ]; then continue; fi
 	bad=$((bad + 1))
 done
+if mountpoint -q "$tmp/disk"; then umount "$tmp/disk"; fi
 if [ -n "$ours" ]; then
+	if grep -q memory /proc/cgroups; then
+		check "replicas are charged to who faulted" charged
+	else
+		skip "replicas are charged to who faulted" "no CONFIG_MEMCG"
+	fi
 	within 20 gauges_are_0
 	check "nothing is left of what was made" gauges_are_0
 	touch /rmai/held && exec 5<>/rmai/held
@@ -59,6 +106,12 @@ if [ -n "$ours" ]; then
 	check "offline" set_to online 0
 	within 20 gauges_are_0
 	check "and all that was stored is gone" gauges_are_0
+	# Online it may not: rmai_mm_cgroup
+	if [ -w /sys/power/pm_test ]; then
+		check "offline it may sleep" may_sleep
+	else
+		skip "offline it may sleep" "no CONFIG_SUSPEND, or no CONFIG_PM_DEBUG"
+	fi
 	check "online again" set_to online 1
 	check "mount again" mount -t rmaifs rmai /rmai
 	check "it is empty" test -z "$(ls /rmai)"

@@ -118,6 +118,8 @@ static void check_attr(const struct rmai_wire_attr *a, bool whole)
 	promise(a->mode <= 07777);
 	promise(!(a->seals & ~0xfU));
 	promise(a->on_loss <= 2);
+	promise(a->fetch <= 0x1f);
+	promise(!a->cache_max || a->cache_min <= a->cache_max);
 	promise(!(a->flags & ~RMAI_REGION_ANON));
 	promise(a->owner <= 64);
 	promise(a->vmr_size % 4096 == 0 && a->vmr_size <= 1 << 30);
@@ -167,6 +169,8 @@ static void check_dirents(const struct rmai_msg_readdir *rd)
 
 static void check_request(void)
 {
+	u16 i;
+
 	promise(msg.status == 0);
 	switch (msg.type) {
 	case RMAI_MSG_HELLO:
@@ -191,7 +195,7 @@ static void check_request(void)
 	case RMAI_MSG_ADDR:
 	case RMAI_MSG_TRUNC:
 	case RMAI_MSG_FREEZE:
-		promise(msg.setattr.id && !(msg.setattr.mask & ~0x3ffU));
+		promise(msg.setattr.id && !(msg.setattr.mask & ~0x1fffU));
 		check_attr(&msg.setattr.attr, false);
 		break;
 	case RMAI_MSG_OPEN:
@@ -201,13 +205,54 @@ static void check_request(void)
 		promise(msg.open.addr && !(msg.open.addr >> 62));
 		promise(!(msg.open.access & ~6U));
 		break;
-	case RMAI_MSG_READ:
 	case RMAI_MSG_WRITE:
 		promise(msg.io.key.len == msg.io.len);
 		promise(msg.io.key.addr + msg.io.key.len > msg.io.key.addr);
+		promise(!((msg.io.off + msg.io.ahead) >> 62));
+		break;
+	case RMAI_MSG_PUBLISH:
+		promise(msg.publish.id && msg.publish.old && msg.publish.generation);
+		promise(msg.publish.id != msg.publish.old);
+		check_name(msg.publish.name, msg.publish.len);
+		check_name(msg.publish.from, msg.publish.from_len);
+		promise(!msg.publish.name[msg.publish.len]);
+		promise(!msg.publish.from[msg.publish.from_len]);
+		break;
+	case RMAI_MSG_VMRS:
+		promise(!msg.vmrs.nr);
+		break;
+	case RMAI_MSG_RESET:
+		promise(msg.reset.nr);
 		break;
 	case RMAI_MSG_READDIR:
 		promise(!msg.readdir.nr && !msg.readdir.bytes);
+		break;
+	case RMAI_MSG_GET_S:
+	case RMAI_MSG_GET_X:
+	case RMAI_MSG_PUT:
+		promise(!msg.get.seq == !(msg.get.flags & 1) && !msg.get.gen);
+		promise(!(msg.get.flags & ~(msg.type == RMAI_MSG_PUT ? 2U : 1U)));
+		break;
+	case RMAI_MSG_INV:
+		promise(msg.inv.id && msg.inv.nr >= 1 && msg.inv.nr <= 64);
+		for (i = 0; i < msg.inv.nr; i++)
+			promise(msg.inv.vmrs[i].seq && !(msg.inv.vmrs[i].vmr >> 50) &&
+				(!i || msg.inv.vmrs[i].vmr > msg.inv.vmrs[i - 1].vmr));
+		break;
+	case RMAI_MSG_RECALL:
+		promise(msg.recall.id && msg.recall.seq && !(msg.recall.vmr >> 50));
+		promise(msg.recall.nr >= 1 && msg.recall.nr <= 128);
+		promise(!(msg.recall.off >> 62) && msg.recall.off % 4096 == 0);
+		promise(!(msg.recall.flags & ~6U));
+		for (i = 0; i < msg.recall.nr; i++) {
+			const struct rmai_wire_key *k = &msg.recall.keys[i];
+
+			promise(k->len && k->len % 4096 == 0);
+			promise(k->addr + k->len > k->addr);
+		}
+		break;
+	case RMAI_MSG_KEYS:
+		promise(!msg.keys.gen);
 		break;
 	}
 }
@@ -231,6 +276,7 @@ static void check_reply(void)
 		break;
 	case RMAI_MSG_LOOKUP:
 	case RMAI_MSG_UNLINK:
+	case RMAI_MSG_PUBLISH:
 		promise(msg.id.id);
 		break;
 	case RMAI_MSG_READDIR:
@@ -252,7 +298,7 @@ static void check_accepted(void)
 	const struct rmai_msg_hello *h = &msg.hello;
 	size_t i;
 
-	promise(msg.type >= 1 && msg.type <= 21 && msg.flags <= 1);
+	promise(msg.type >= 1 && msg.type <= 28 && msg.flags <= 1);
 	promise(msg.src >= 1 && msg.src <= 64 && msg.dst >= 1 && msg.dst <= 64);
 	promise(msg.epoch);
 	if (msg.flags)
@@ -263,6 +309,7 @@ static void check_accepted(void)
 	case RMAI_MSG_HELLO:
 		promise(h->refusal < RMAI_REFUSE_NR && h->role >= 1 && h->role <= 3);
 		promise((u64)h->page_size * h->key_pages <= 1 << 30);
+		promise(h->lease_ms <= 86400000);
 		promise(h->page_size >= 4096 && h->key_pages);
 		promise(memchr(h->cluster, 0, 33) && h->cluster[0]);
 		for (i = 0; h->cluster[i]; i++)
@@ -273,8 +320,36 @@ static void check_accepted(void)
 			break;
 		promise(msg.keys.id && msg.keys.nr >= 1 && msg.keys.nr <= 192);
 		promise(msg.keys.first + msg.keys.nr > msg.keys.first);
+		promise(!(msg.keys.size >> 62));
 		break;
-	case RMAI_MSG_READ:
+	case RMAI_MSG_GET_S:
+	case RMAI_MSG_GET_X:
+	case RMAI_MSG_PUT:
+		if (msg.status || (msg.flags && msg.type == RMAI_MSG_PUT))
+			break;
+		promise(msg.get.id && !(msg.get.vmr >> 50) && !(msg.get.size >> 62));
+		promise(!msg.flags || msg.get.seq);
+		promise(!(msg.get.flags & ~(msg.flags && msg.type == RMAI_MSG_GET_S ? 9U : 3U)));
+		break;
+	case RMAI_MSG_VMRS:
+		if (msg.status)
+			break;
+		promise(msg.vmrs.id && msg.vmrs.nr <= 64 && !(msg.vmrs.first >> 50));
+		promise(msg.vmrs.what == 1 || msg.vmrs.what == 2);
+		promise(msg.vmrs.what == 2 || !msg.vmrs.first);
+		for (i = 0; i < msg.vmrs.nr; i++) {
+			promise(!(msg.vmrs.vmrs[i].vmr >> 50));
+			promise(msg.vmrs.vmrs[i].owner <= 64);
+			promise(msg.vmrs.what == 1 || msg.vmrs.vmrs[i].vmr >=
+				(i ? msg.vmrs.vmrs[i - 1].vmr + 1 : msg.vmrs.first));
+		}
+		break;
+	case RMAI_MSG_RESET:
+		if (msg.status)
+			break;
+		promise(msg.reset.id && !(msg.reset.first >> 50) && !(msg.reset.nr >> 51));
+		promise(msg.reset.first + msg.reset.nr <= 1ULL << 50);
+		break;
 	case RMAI_MSG_WRITE:
 		if (msg.status)
 			break;
@@ -435,7 +510,8 @@ static void mutate_name(u64 *rng, size_t off, size_t *len)
 /* Changes that agree with themselves: counts, and names with their lengths */
 static void mutate_structure(u64 *rng)
 {
-	const size_t keys = 34, readdir = 14, dirent = 17, name = 22, setattr = 20;
+	const size_t keys = 34, readdir = 14, dirent = 17, name = 22, setattr = 20,
+		     inv = 18, recall = 54, publish = 32, vmrs = 36;
 	bool reply = input[HDR_FLAGS] & RMAI_MSG_F_REPLY;
 	size_t attr = 0, len, old;
 
@@ -481,6 +557,28 @@ static void mutate_structure(u64 *rng)
 	case RMAI_MSG_KEYS:
 		mutate_count(rng, HDR + keys - 2, HDR + keys, reply ? 16 : 0);
 		return;
+	case RMAI_MSG_PUBLISH:
+		if (reply)
+			return;
+		if (gen_bool(rng)) {
+			mutate_count(rng, HDR + publish - 2, HDR + publish, 1);
+			return;
+		}
+		len = get_le16(HDR + publish - 4);
+		mutate_name(rng, HDR + publish, &len);
+		put_le(HDR + publish - 4, len, 2);
+		return;
+	case RMAI_MSG_VMRS:
+		mutate_count(rng, HDR + vmrs - 2, HDR + vmrs, 38);
+		return;
+	case RMAI_MSG_INV:
+		if (!reply)
+			mutate_count(rng, HDR + inv - 2, HDR + inv, 24);
+		return;
+	case RMAI_MSG_RECALL:
+		if (!reply)
+			mutate_count(rng, HDR + recall - 2, HDR + recall, 16);
+		return;
 	case RMAI_MSG_SETATTR:
 	case RMAI_MSG_SEAL:
 	case RMAI_MSG_ADDR:
@@ -492,7 +590,7 @@ static void mutate_structure(u64 *rng)
 		attr = HDR;
 		break;
 	}
-	mutate_count(rng, attr + 110, attr + 112, 10);
+	mutate_count(rng, attr + 134, attr + 136, 10);
 }
 
 static void mutate_once(u64 *rng)
