@@ -4,7 +4,8 @@
 # bandwidth.sh BIN BYTES PAIRS: the guests' side. First finds the settings that the
 # raw fabric is fastest with, then measures in turn: the best of those, and a cold
 # sequential touch of a region by page faults. $RMAI_OUT/pairs gets a line for each
-# pair: MB/s of ib_read_bw, of the sleeping READ loop, and of the touch.
+# pair: MB/s of ib_read_bw, of the sleeping READ loop, of the touch, and of one with
+# MADV_SEQUENTIAL.
 # BYTES 0 leaves the touch out, for a fabric without a cluster.
 # shellcheck source=guest.sh
 . "$(dirname "$(readlink -f "$0")")/guest.sh"
@@ -47,14 +48,22 @@ measure_raw() {
 	fi
 }
 
-measure_touch() {
+# touched OPTION...: cold; $rate is MB/s
+touched() {
 	local out
 
-	touch=0
+	rate=0
 	[ "$bytes" != 0 ] || return 0
-	out=$(bench-touch touch bench-bw) || die "bench-touch"
+	out=$(bench-touch touch "$@" bench-bw) || die "bench-touch"
 	echo "$out"
-	touch=$(field mb_per_s <<<"$out") || die "bench-touch: $out"
+	rate=$(field mb_per_s <<<"$out") || die "bench-touch: $out"
+}
+
+measure_touch() {
+	touched
+	touch=$rate
+	touched -s
+	advised=$rate
 }
 
 client() {
@@ -76,7 +85,7 @@ client() {
 			measure_touch
 			measure_raw
 		fi
-		echo "$ib $loop $touch" >>"$RMAI_OUT/pairs"
+		echo "$ib $loop $touch $advised" >>"$RMAI_OUT/pairs"
 	done
 	ask end
 }

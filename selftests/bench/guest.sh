@@ -5,6 +5,7 @@
 # What the host is to get goes to $RMAI_OUT.
 set -u -o pipefail
 
+cfg=/sys/kernel/config/rmai
 port=18515
 limit_s=45			# of one measurement
 
@@ -20,6 +21,37 @@ field() {
 
 # larger A B, as decimal numbers
 larger() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
+
+# with_room NAME BYTES VMR_SIZE CACHE_BYTES COMMAND...: node 1 makes a region, of which node 2
+# may have so much while it does COMMAND
+with_room() {
+	[ "$RMAI_NODE" != 1 ] || bench-touch make -v "$3" "$1" "$2" || exit 1
+	rmai-barrier made || exit 1
+	if [ "$RMAI_NODE" != 1 ]; then
+		echo "$4" >$cfg/cache_bytes || exit 1
+		"${@:5}" || exit 1
+		echo 0 >$cfg/cache_bytes
+	fi
+	rmai-barrier used || exit 1
+	[ "$RMAI_NODE" != 1 ] || rm "/rmai/$1"
+}
+
+# loop_cluster POOL_BYTES: this node, which has none yet, and a memory node by transport loop
+loop_cluster() {
+	local i
+
+	{
+		mkdir $cfg/nodes/1 $cfg/nodes/2 && echo memory,compute >$cfg/nodes/1/role &&
+			echo memory >$cfg/nodes/2/role && echo loop >$cfg/nodes/2/transport &&
+			echo 1 >$cfg/node_id && echo "$1" >$cfg/pool_bytes &&
+			echo 1 >$cfg/online && mkdir -p /rmai && mount -t rmaifs rmai /rmai
+	} || die "no cluster"
+	for ((i = 0; i < 100; i++)); do
+		[ "$(cat /sys/kernel/mm/rmai/nodes/2/state)" = up ] && return
+		sleep 0.1
+	done
+	die "the memory node does not come up"
+}
 
 # ib_read_bw with what all its runs have in common.
 # -e: sleep for completions. A polling client takes the CPU that soft RDMA needs.

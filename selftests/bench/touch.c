@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bench-touch make [-v VMR_SIZE] NAME SIZE: writes a region and seals it.
- * bench-touch touch [-k] NAME: maps it, reads a word of each page in order, and
+ * bench-touch make [-ao] [-v VMR_SIZE] [-n NODE] NAME SIZE: writes a region and seals it
+ *	(-o: leaves it open).
+ * bench-touch touch [-ks] NAME: maps it, reads a word of each page in order, and
  * prints what that cost as one line of JSON.
  *
  * Sizes may end in K, M or G. Every page begins with a word that tells which page
@@ -9,27 +10,16 @@
  * /rmai, or $RMAI_MNT.
  */
 #include <dirent.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <linux/rmai.h>
+#include "region.h"
 
 #ifndef MAP_SHARED_VALIDATE
 #define MAP_SHARED_VALIDATE	3
 #endif
 
-#define PAGE		4096ULL		/* RMAI's unit */
 #define STATS		"/sys/kernel/mm/rmai/stats"
 #define MAX_COUNTERS	64
 
@@ -37,19 +27,6 @@ struct counter {
 	char		name[64];
 	long long	value;
 };
-
-static __u64 page_word(__u64 page)
-{
-	return (page + 1) * 0x9e3779b97f4a7c15ULL;
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 static __u64 parse_size(const char *s)
 {
@@ -96,9 +73,14 @@ static int read_counters(struct counter *list)
 	return n;
 }
 
-static void make(const char *name, __u64 size, __u64 vmr_size)
+static void make(const char *name, __u64 size, __u64 vmr_size, int node, __u32 fetch,
+		 bool open_region)
 {
-	struct rmai_attr attr = { .mask = RMAI_ATTR_VMR_SIZE, .vmr_size = vmr_size };
+	struct rmai_attr attr = {
+		.mask = RMAI_ATTR_VMR_SIZE | RMAI_ATTR_FETCH,
+		.vmr_size = vmr_size,
+		.fetch = fetch,
+	};
 	__u64 step = 1 << 20, off, i;
 	char *buf;
 	int fd;
@@ -112,8 +94,13 @@ static void make(const char *name, __u64 size, __u64 vmr_size)
 	fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
 	if (fd < 0)
 		err(1, "%s", name);
+	if (node) {
+		attr.mask |= RMAI_ATTR_LAYOUT;
+		attr.nr_nodes = 1;
+		attr.nodes[0] = node;
+	}
 	if (ioctl(fd, RMAI_IOC_SETATTR, &attr))
-		err(1, "%s: VMR size %llu", name, vmr_size);
+		err(1, "%s: VMR size %llu, node %d", name, vmr_size, node);
 	for (off = 0; off < size; off += step) {
 		__u64 len = size - off < step ? size - off : step;
 
@@ -122,7 +109,8 @@ static void make(const char *name, __u64 size, __u64 vmr_size)
 		if (write(fd, buf, len) != (ssize_t)len)
 			err(1, "%s: write", name);
 	}
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK))
+	if (!open_region &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK))
 		err(1, "%s: seal", name);
 	if (close(fd))
 		err(1, "%s: close", name);
@@ -155,53 +143,28 @@ static void warm_up(void)
 	munmap(p, PAGE);
 }
 
-static __u64 resident(void *p, __u64 len)
-{
-	__u64 nr = len / PAGE, i, n = 0;
-	unsigned char *vec = malloc(nr);
-
-	if (!vec || mincore(p, len, vec))
-		err(1, "mincore");
-	for (i = 0; i < nr; i++)
-		n += vec[i] & 1;
-	free(vec);
-	return n;
-}
-
 /* keep: do not drop what is here already */
-static void touch(const char *name, bool keep)
+static void touch(const char *name, bool keep, bool sequential)
 {
 	struct counter before[MAX_COUNTERS], after[MAX_COUNTERS];
-	struct rmai_attr attr = { 0 };
 	struct rusage u0, u1;
 	__u64 len, here, bad;
+	struct region r;
 	double t0, t1;
-	int fd, n, i;
-	char *p;
+	int n, i;
 
-	fd = open(name, O_RDONLY);
-	if (fd < 0)
-		err(1, "%s", name);
-	if (ioctl(fd, RMAI_IOC_GETATTR, &attr))
-		err(1, "%s: attributes", name);
-	len = (attr.size + PAGE - 1) / PAGE * PAGE;
-	if (!keep) {
-		errno = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		if (errno)
-			err(1, "%s: fadvise", name);
-	}
-	p = mmap(NULL, len, PROT_READ, MAP_SHARED_VALIDATE | MAP_RMAI, fd, 0);
-	if (p == MAP_FAILED)
-		err(1, "%s: mmap", name);
-	here = resident(p, len);
-	if (here && !keep)
-		errx(1, "%s: not cold: %llu of %llu pages are here", name,
-		     here, (len / PAGE));
+	open_region(&r, name);
+	len = (r.size + PAGE - 1) / PAGE * PAGE;
+	if (!keep)
+		make_cold(&r);
+	if (sequential && madvise(r.map, len, MADV_SEQUENTIAL))
+		err(1, "%s: madvise", name);
+	here = resident(&r, 0, len);
 	warm_up();
 	n = read_counters(before);
 	getrusage(RUSAGE_SELF, &u0);
 	t0 = now();
-	bad = touch_pages(p, len / PAGE);
+	bad = touch_pages((const char *)r.map, len / PAGE);
 	t1 = now();
 	getrusage(RUSAGE_SELF, &u1);
 	if (read_counters(after) != n)
@@ -210,8 +173,8 @@ static void touch(const char *name, bool keep)
 		errx(1, "%s: page %llu has wrong data", name, bad);
 
 	printf("{\"bytes\": %llu, \"vmr_size\": %llu, \"resident_before\": %llu, ",
-	       len, attr.vmr_size,
-	       here);
+	       (unsigned long long)len, (unsigned long long)r.vmr_size,
+	       (unsigned long long)here);
 	printf("\"seconds\": %.6f, \"mb_per_s\": %.3f, \"majflt\": %ld, \"minflt\": %ld, ",
 	       t1 - t0, len / (t1 - t0) / 1e6, u1.ru_majflt - u0.ru_majflt,
 	       u1.ru_minflt - u0.ru_minflt);
@@ -220,47 +183,60 @@ static void touch(const char *name, bool keep)
 		printf("%s\"%s\": %lld", i ? ", " : "", after[i].name,
 		       after[i].value - before[i].value);
 	printf("}}\n");
-	munmap(p, len);
-	close(fd);
 }
 
 static void usage(void)
 {
-	fputs("usage: bench-touch make [-v VMR_SIZE] NAME SIZE\n"
-	      "       bench-touch touch [-k] NAME\n"
-	      "  -k  keep: replicas that are here already are not dropped first\n", stderr);
+	fputs("usage: bench-touch make [-ao] [-v VMR_SIZE] [-n NODE] NAME SIZE\n"
+	      "       bench-touch touch [-ks] NAME\n"
+	      "  -a  the size of fetches is chosen by what is used\n"
+	      "  -k  keep: replicas that are here already are not dropped first\n"
+	      "  -s  madvise(MADV_SEQUENTIAL)\n", stderr);
 	exit(2);
 }
 
 int main(int argc, char **argv)
 {
-	const char *mnt = getenv("RMAI_MNT"), *what = argc > 1 ? argv[1] : "";
+	const char *what = argc > 1 ? argv[1] : "";
 	__u64 vmr_size = RMAI_VMR_DEFAULT;
-	bool keep = false;
-	int opt;
+	bool keep = false, open_region = false, sequential = false;
+	__u32 fetch = RMAI_FETCH_DEFAULT;
+	int opt, node = 0;
 
 	if (argc < 2)
 		usage();
 	argc--;
 	argv++;
-	while ((opt = getopt(argc, argv, "kv:")) != -1) {
+	while ((opt = getopt(argc, argv, "akosv:n:")) != -1) {
 		switch (opt) {
+		case 'a':
+			fetch |= RMAI_FETCH_AUTO;
+			break;
 		case 'k':
 			keep = true;
 			break;
+		case 's':
+			sequential = true;
+			break;
+		case 'o':
+			open_region = true;
+			break;
 		case 'v':
 			vmr_size = parse_size(optarg);
+			break;
+		case 'n':
+			node = atoi(optarg);
 			break;
 		default:
 			usage();
 		}
 	}
-	if (chdir(mnt ? mnt : "/rmai"))
-		err(1, "%s", mnt ? mnt : "/rmai");
+	enter_mount();
 	if (!strcmp(what, "make") && argc == optind + 2)
-		make(argv[optind], parse_size(argv[optind + 1]), vmr_size);
+		make(argv[optind], parse_size(argv[optind + 1]), vmr_size, node,
+		     fetch, open_region);
 	else if (!strcmp(what, "touch") && argc == optind + 1)
-		touch(argv[optind], keep);
+		touch(argv[optind], keep, sequential);
 	else
 		usage();
 	return 0;
