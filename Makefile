@@ -11,6 +11,7 @@ run = scripts/runtests $(if $(V),-v)
 
 help:
 	@echo "make demo                  MoE inference out of other machines' memory, in guests"
+	@echo "make demo-finetune         a model is trained and published while others infer"
 	@echo "make check                 all tests, on the base and the debug kernel"
 	@echo "make check-base            those on the base kernel and on the host"
 	@echo "make check-debug           those on the debug kernel"
@@ -20,8 +21,10 @@ help:
 	@echo "make model                 the protocol, checked exhaustively"
 	@echo "make bench [ONLY=NAME]     figures: faults, bandwidth against the raw fabric, ..."
 	@echo "make shell [NODES=3]       a cluster with a console on each node [FABRIC=rxe|siw]"
+	@echo "make check-kcsan           those for which data races matter, on a kernel that finds them"
 	@echo "make kernel, kernel-debug  only build the kernels; the last line is the bzImage"
 	@echo "make tools                 rmaictl and the example programs, into out/tools"
+	@echo "make check-long            longer runs, and on the debug kernel what check leaves out"
 	@echo "make check-size            CONFIG_RMAI=n leaves the size of vmlinux as it was"
 	@echo "make export [OUT=DIR]      everything as mails for git am"
 	@echo "make clean, distclean      remove out/; and all trees and kernels in the cache"
@@ -31,6 +34,9 @@ help:
 demo: kernel tools
 	tools/demo/demo.sh --fabric $(FABRIC)
 
+demo-finetune: kernel tools
+	@$(run) -v --no-build --fabric $(FABRIC) finetune
+
 check: packages
 	@$(run) $(ONLY)
 
@@ -39,6 +45,12 @@ check-base: packages
 
 check-debug: packages
 	@$(run) --kernel debug $(ONLY)
+
+check-kcsan: packages
+	@$(run) --list selftests/kcsan.list $(ONLY)
+
+check-long: packages
+	@$(run) --list selftests/long.list $(ONLY)
 
 quick: packages
 	@$(run) --host --no-build $(ONLY)
@@ -90,5 +102,5 @@ distclean: clean
 	echo "Removing $$dir/tree* and $$dir/build-*; compiler cache and pristine source stay"; \
 	rm -rf "$$dir"/tree* "$$dir"/build-*
 
-.PHONY: help demo check check-base check-debug quick kunit fuzz model bench packages \
+.PHONY: help demo demo-finetune check check-base check-debug check-kcsan check-long quick kunit fuzz model bench packages \
 	kernel kernel-debug tools shell check-size export clean distclean

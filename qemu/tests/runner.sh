@@ -28,6 +28,9 @@ says() {	# says STATUS LAST-LINE OPTION...
 	[ "$(tail -n 1 "$dir/stdout")" = "$line" ]
 }
 printed() { grep -qE -- "$1" "$dir/stdout"; }
+explained() {
+	grep -B 2 "not ok 2 y" "$dir/stdout" | grep "^ *# why" && ! printed "# of x"
+}
 reaped() { ! pgrep -f "$dir/slow" >/dev/null; }
 
 table "a true" "b echo_ok_1_x;echo_ok_2_y"
@@ -35,6 +38,9 @@ check "two tests, three results" says 0 "3 passed, 0 failed, 0 skipped"
 table "a true" "b echo_ok_1_x;echo_not_ok_2_y;exit_1"
 check "a failed result" says 1 "2 passed, 1 failed, 0 skipped"
 check "is named" printed "^# failed: b: y"
+table "b echo_\\#_of_x;echo_ok_1_x;echo_\\#_why;echo_\\#_and_how;echo_not_ok_2_y;exit_1"
+check "another, with a word on it" says 1 "1 passed, 1 failed, 0 skipped"
+check "which comes before it" explained
 table "b echo_not_ok_2_y"
 check "a test that hides it behind exit status 0" says 1 "0 passed, 1 failed, 0 skipped"
 table "b echo_ok_2_y;exit_3"

@@ -55,6 +55,28 @@ cat >"$f" <<'GOOD'
 [    1.0] random: crng init done
 GOOD
 "$top/qemu/scan-dmesg" "$f" || { echo "found in a good log"; rc=1; }
+# race TITLE FRAME...: a report of KCSAN with that stack of one access
+race() {
+	echo "=================================================================="
+	echo "BUG: KCSAN: data-race in $1"
+	echo
+	echo "write to 0xffff888006 of 4 bytes by task 66 on cpu 1:"
+	shift
+	printf ' %s+0x1/0x2\n' "$@"
+	printf '\nread to 0xffff888006 of 4 bytes by task 67 on cpu 0:\n tick+0x1/0x2\n f+0x1/0x2\n\n'
+	echo "value changed: 0x1 -> 0x2"
+	echo "=================================================================="
+}
+for ours in "rmai_fetch_end / tick" "xas_store / tick"; do
+	{ race "tick / tock" tock a b c d rmai_deep; race "$ours" xas_store xa_store rmai_fetch_end
+		race "a / b" a; } >"$f"
+	if "$top/qemu/scan-dmesg" "$f" >/dev/null; then
+		echo "not found: a race in $ours"
+		rc=1
+	fi
+done
+{ race "tick / tock" tock a b c d rmai_deep; race "a / b" a; } >"$f"
+"$top/qemu/scan-dmesg" "$f" || { echo "races of others are found"; rc=1; }
 printf 'x\nWARNING: known\n' >"$f"
 "$top/qemu/scan-dmesg" "--allow=WARNING: known" "$f" || { echo "--allow does not"; rc=1; }
 exit $rc
