@@ -167,6 +167,8 @@ static vm_fault_t rmai_fault_waited(struct rmai_inode *ri, pgoff_t index,
 	trace_rmai_fault_wait(ri->id, rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT),
 			      address, ns, err);
 	iput(&ri->vfs);
+	/* The fault comes again from within the kernel, and may find all as it was */
+	cond_resched();
 	/* MAJOR makes the retry after a per-VMA-lock fault a FAULT_FLAG_TRIED one */
 	return VM_FAULT_RETRY | VM_FAULT_MAJOR;
 }

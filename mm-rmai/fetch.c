@@ -218,7 +218,8 @@ static void rmai_fetch_join(struct rmai_fetch *f, u64 off, bool write)
 
 	if (rmai_fetch_is_done(f))
 		return;
-	if (write && !f->write) {
+	if (write && (!f->write ||
+		      (READ_ONCE(f->granted) && !rmai_replica_owned(ri, f->vmr)))) {
 		/* Another one is to follow, soon */
 		WRITE_ONCE(f->stop, true);
 		rmai_stream_kick(f);
@@ -397,7 +398,9 @@ static bool rmai_chunk_here(struct rmai_fetch *f, pgoff_t index, bool write)
 						(u64)index << PAGE_SHIFT);
 	u64 last = span.off + span.len - 1;
 
-	if (write && !(f->write && READ_ONCE(f->granted)))
+	/* Granted, and not recalled since: else the fault would come again at once */
+	if (write && !(f->write && READ_ONCE(f->granted) &&
+		       rmai_replica_owned(f->ri, f->vmr)))
 		return false;
 	if (!rmai_page_here(f->ri, index))
 		return false;

@@ -55,6 +55,27 @@ bool rmai_replica_may(struct rmai_inode *ri, pgoff_t index, bool write)
 }
 
 /**
+ * rmai_replica_owned() - is a VMR this node's to write?
+ * @ri: region, open, homed elsewhere
+ * @vmr: index
+ *
+ * Only asked: unlike rmai_replica_may(), it is not taken for a use.
+ *
+ * Context: any that may take a spinlock.
+ */
+bool rmai_replica_owned(struct rmai_inode *ri, u64 vmr)
+{
+	struct rmai_replica *rep;
+	bool owned;
+
+	xa_lock(&ri->replicas);
+	rep = xa_load(&ri->replicas, vmr);
+	owned = rep && !rep->stopped && rmai_replica_writes(rep->state);
+	xa_unlock(&ri->replicas);
+	return owned;
+}
+
+/**
  * rmai_replica_wanted() - is a store waiting for a VMR?
  * @ri: region, open
  * @index: page that is homed elsewhere

@@ -603,6 +603,7 @@ void rmai_dir_destroy(struct rmai_inode *ri);
 
 /* grant.c: what this node has of regions stored elsewhere */
 bool rmai_replica_may(struct rmai_inode *ri, pgoff_t index, bool write);
+bool rmai_replica_owned(struct rmai_inode *ri, u64 vmr);
 bool rmai_replica_wanted(struct rmai_inode *ri, pgoff_t index, bool set);
 int rmai_grant_get(struct rmai_inode *ri, u64 vmr, u64 end, bool write, bool wait,
 		   u32 *gen, bool *hole);
