@@ -129,17 +129,23 @@ static int why(const char *what, int nr)
 	return 1;
 }
 
+#ifdef PAUSES
+#define GOES_ON(i)	(!now.paused[(i) % NR])
+#else
+#define GOES_ON(i)	1
+#endif
+
 /* May a process of node i load from its replica, or store to it? */
 static int can_load(int i)
 {
-	return now.have[i] && !now.stop[i] &&
+	return now.have[i] && !now.stop[i] && GOES_ON(i) &&
 	       (now.rst[i] == RMAI_REPLICA_S || now.rst[i] == RMAI_REPLICA_X ||
 		(now.rst[i] == RMAI_REPLICA_FETCH_X));
 }
 
 static int can_store(int i)
 {
-	return now.have[i] && !now.stop[i] && now.rst[i] == RMAI_REPLICA_X;
+	return now.have[i] && !now.stop[i] && GOES_ON(i) && now.rst[i] == RMAI_REPLICA_X;
 }
 
 static int broken(void)
@@ -158,7 +164,7 @@ static int broken(void)
 			if (can_load(i) && now.val[i] != now.lat[v])
 				return why("a node reads stale bytes", i);
 			/* Replicas that the directory does not know */
-			if ((can_load(i) || (now.rd[i] && !now.rvoid[i])) &&
+			if ((can_load(i) || (now.rd[i] && !now.rvoid[i] && GOES_ON(i))) &&
 			    !(now.set[v] & (1 << (i - v * NR))))
 				out++;
 		}

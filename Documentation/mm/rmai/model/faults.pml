@@ -128,10 +128,28 @@ end:	do
 	:: d_step { down[MC] ->
 		down[MC] = 0;
 #ifndef MUTUAL
-		lapsed[MC] = 0
+#ifdef PAUSES
+		if
+#ifndef BUG_LEASE_OUTLIVES
+		:: paused[MC] || !lapsed[MC] -> LAPSE(MC)
+		:: !paused[MC]			/* not at once */
+#else
+		:: true
+#endif
+		fi;
+		paused[MC] = 0;
+#endif
+		lapsed[MC] = 0;
+		NORM
 #endif
 		}
 #ifndef MUTUAL
+#ifdef PAUSES
+	/* The home has waited for its lease to end, which it does not know */
+	:: d_step { down[MC] && !lapsed[MC] ->
+		paused[MC] = 1;
+		lapsed[MC] = 1 }
+#endif
 	:: d_step { down[MC] && !lapsed[MC] ->
 		lapsed[MC] = 1;
 		LAPSE(MC);

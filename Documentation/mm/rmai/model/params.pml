@@ -15,6 +15,8 @@
  *   GIVEUPS	homes give up transactions
  *   BREAKS=n	connections break n times; without it never, BREAKS=0: any number
  *   CRASHES=n	nodes crash and reboot, likewise
+ *   PAUSES	nodes stand still while their homes wait them out. They go on when they are
+ *		connected again: what they load before that may be old (memory-model.rst)
  *   HOLDOFF	a granted VMR stays until the access that asked for it is done
  *   SEEDED	a bug was put in: only look for what it does in the end
  */
@@ -101,6 +103,12 @@
 #define WAITED_OUT(i)		(down[CONN(i)])
 #else
 #define WAITED_OUT(i)		(down[CONN(i)] && lapsed[LEASE(i)])
+#endif
+
+#ifdef PAUSES
+#define STANDS(i)		(paused[CONN(i)])
+#else
+#define STANDS(i)		false
 #endif
 
 #ifdef BUG_NOT_POISONED

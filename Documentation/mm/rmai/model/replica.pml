@@ -85,7 +85,7 @@ inline told(i, what, s, old)
 	fi
 }
 
-active [NI] proctype Replica()
+active [NI] proctype Replica() provided (!STANDS(MI))
 {
 end:	do
 #ifdef OPS

@@ -112,6 +112,9 @@ bit lat[NV];		/* ghost: what was stored last */
 /* Connections and leases */
 bit down[NCONN];
 bit lapsed[NLEASE];
+#ifdef PAUSES
+bit paused[NCONN];	/* its clock stands still, and so does it */
+#endif
 
 #ifdef RANGES
 byte rt[RANGES];	/* threads with a range operation: 1 first VMR held, 2 both */
