@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which replicas stay: the budget, and who goes first.
+ * Which replicas stay, and which go first. How many may stay is said by budget.c.
  *
  * VMRs that have come are in one of two lists. "fresh" is a queue: a VMR that has not
  * been used again by the time its turn comes, twice, goes; one that has moves to
@@ -9,9 +9,6 @@
  * turn more, up to RMAI_FREQ_MAX: those that are used most stay longest. A VMR
  * that went and comes back before half as many others have gone as are kept was
  * worth keeping, and goes to "kept" at once.
- *
- * A region may have a budget of its own: what is above its cache_max goes, and while it
- * has no more than its cache_min others do not take from it.
  *
  * An entry whose turn does not come goes to the end of its list, so that the next one who
  * looks does not come by it again; and no lock is held over more than RMAI_CACHE_LOOKS
@@ -50,11 +47,8 @@ static struct {
 	struct list_lru		fresh;
 	struct list_lru		kept;
 	struct shrinker		*shrinker;
-	struct work_struct	ahead;
 	atomic_long_t		early;		/* of "fresh", those not used yet */
 	atomic_long_t		evictions;	/* numbers them */
-	atomic_long_t		pages;		/* at most so many; see rmai_cache_over() */
-	unsigned long		summed;		/* jiffies when @pages was exact */
 } rmai_cache;
 
 static struct lock_class_key rmai_lru_key;
@@ -195,15 +189,23 @@ void rmai_cache_forget(struct rmai_inode *ri)
 	xa_destroy(&ri->cached);
 }
 
-/* Pages of replicas of a region, but for those that are about to go */
-static long rmai_region_pages(const struct rmai_inode *ri)
+/**
+ * rmai_region_pages() - how much of a region is here
+ * @ri: region
+ *
+ * Return: pages of replicas, but for those that are about to go.
+ */
+long rmai_region_pages(const struct rmai_inode *ri)
 {
 	return READ_ONCE(ri->vfs.i_mapping->nrpages) - atomic64_read(&ri->home_pages) -
 	       atomic_long_read(&ri->isolated);
 }
 
-/* Would a VMR less be less than others have to leave it? */
-static bool rmai_region_protected(const struct rmai_inode *ri)
+/**
+ * rmai_region_protected() - would a VMR less be less than others have to leave a region?
+ * @ri: region
+ */
+bool rmai_region_protected(const struct rmai_inode *ri)
 {
 	u64 min = READ_ONCE(ri->attr.cache_min);
 
@@ -402,7 +404,7 @@ static unsigned long rmai_cache_drop(struct list_head *victims)
 	if (list_empty(victims))
 		return 0;
 	pages = rmai_evict(victims, &left);
-	atomic_long_sub(pages, &rmai_cache.pages);
+	rmai_cache_grown(-(long)pages);
 	list_for_each_entry_safe(e, next, victims, lru) {
 		struct inode *inode = &e->ri->vfs;
 		long nr = atomic_long_inc_return(&rmai_cache.evictions);
@@ -476,170 +478,49 @@ static void rmai_cache_sort(struct rmai_shrink *sh, struct list_head *victims)
 	}
 }
 
-/* Drop VMRs until that many pages are gone, or nothing is left that may be */
-static unsigned long rmai_cache_shrink(struct rmai_shrink *sh, unsigned long want)
+/**
+ * rmai_cache_shrink() - drop VMRs
+ * @only: of this region alone; NULL: of all
+ * @cold: only what has not been used of late
+ * @want: until that many pages are gone, or nothing is left that may be
+ *
+ * Context: may sleep, but not for the network.
+ * Return: pages dropped.
+ */
+unsigned long rmai_cache_shrink(struct rmai_inode *only, bool cold, unsigned long want)
 {
+	struct rmai_shrink sh = { .only = only, .cold = cold };
 	unsigned long pages = 0, looks = 0, total, max, each;
 	LIST_HEAD(victims);
 
-	INIT_LIST_HEAD(&sh->isolated);
+	INIT_LIST_HEAD(&sh.isolated);
 	down_read(&rmai_cache.sem);
 	total = list_lru_count(&rmai_cache.fresh) + list_lru_count(&rmai_cache.kept);
-	each = max(atomic_long_read(&rmai_cache.pages) / (long)max(total, 1UL), 1);
-	if (sh->only) {
-		each = sh->only->geom.vmr_size >> PAGE_SHIFT;
-		total = rmai_region_pages(sh->only) / each + 1;
+	each = max(rmai_cache_pages() / (long)max(total, 1UL), 1);
+	if (sh.only) {
+		each = sh.only->geom.vmr_size >> PAGE_SHIFT;
+		total = rmai_region_pages(sh.only) / each + 1;
 	}
 	/* As often as an entry can be passed over; then whoever comes */
 	max = total * (RMAI_FREQ_MAX + 2);
-	if (sh->cold)
+	if (sh.cold)
 		max = RMAI_COLD_LOOKS * DIV_ROUND_UP(want, each) / 2;
 	while (pages < want && looks <= 2 * max) {
 		/* No more than may be needed: to be looked at is to lose one's turn */
-		if (!rmai_cache_take(sh, clamp(DIV_ROUND_UP(want - pages, each), 1,
+		if (!rmai_cache_take(&sh, clamp(DIV_ROUND_UP(want - pages, each), 1,
 					       RMAI_EVICT_BATCH))) {
-			if (sh->any || sh->cold)
+			if (sh.any || sh.cold)
 				break;
-			sh->any = true;
+			sh.any = true;
 			continue;
 		}
-		looks += sh->nr;
-		sh->any |= looks > max && !sh->cold;
-		rmai_cache_sort(sh, &victims);
+		looks += sh.nr;
+		sh.any |= looks > max && !sh.cold;
+		rmai_cache_sort(&sh, &victims);
 		pages += rmai_cache_drop(&victims);
 	}
 	up_read(&rmai_cache.sem);
 	return pages;
-}
-
-/**
- * rmai_cache_grown() - pages are being added
- * @pages: how many
- */
-void rmai_cache_grown(long pages)
-{
-	atomic_long_add(pages, &rmai_cache.pages);
-}
-
-/*
- * Pages by which the budget would be exceeded with @need more. mm takes pages without
- * a word, so that what is counted is too much at worst; the exact sum is made when
- * that matters.
- */
-static long rmai_cache_over(unsigned long need)
-{
-	u64 budget = READ_ONCE(rmai_config.cache_bytes) >> PAGE_SHIFT;
-	long over;
-
-	if (!budget)
-		return 0;
-	over = atomic_long_read(&rmai_cache.pages) + need - budget;
-	if (over > 0 && time_after(jiffies, READ_ONCE(rmai_cache.summed) + HZ / 20)) {
-		WRITE_ONCE(rmai_cache.summed, jiffies);
-		atomic_long_set(&rmai_cache.pages, rmai_replica_pages());
-		over = atomic_long_read(&rmai_cache.pages) + need - budget;
-	}
-	return max(over, 0);
-}
-
-/* What is kept free, so that a fault rarely has to wait for an eviction */
-static unsigned long rmai_cache_slack(void)
-{
-	return READ_ONCE(rmai_config.cache_bytes) >> (PAGE_SHIFT + 6);
-}
-
-/* Pages by which a region would have more than its cache_max with @need more */
-static long rmai_region_over(const struct rmai_inode *ri, unsigned long need)
-{
-	u64 max = READ_ONCE(ri->attr.cache_max);
-	long over;
-
-	if (!max)
-		return 0;
-	over = rmai_region_pages(ri) + need - (max >> PAGE_SHIFT);
-	return max(over, 0);
-}
-
-static void rmai_cache_ahead_work(struct work_struct *work)
-{
-	long over = rmai_cache_over(2 * rmai_cache_slack());
-	struct rmai_shrink sh = {};
-
-	if (over)
-		rmai_cache_shrink(&sh, over);
-}
-
-/**
- * rmai_cache_ahead() - have what is too much dropped, in the background
- */
-void rmai_cache_ahead(void)
-{
-	queue_work(system_unbound_wq, &rmai_cache.ahead);
-}
-
-/**
- * rmai_cache_make_room() - a VMR is about to come
- * @ri: region
- * @bytes: of it
- *
- * If nothing can be dropped the budget is exceeded, by what those who fault just now
- * have begun to fetch.
- *
- * Context: may sleep, but not for the network.
- */
-void rmai_cache_make_room(struct rmai_inode *ri, u64 bytes)
-{
-	unsigned long need = bytes >> PAGE_SHIFT, pages;
-	struct rmai_shrink own = { .only = ri }, all = {};
-	long over = rmai_region_over(ri, need);
-
-	if (over) {
-		rmai_count(evict_waits, 1);
-		rmai_cache_shrink(&own, over);
-	}
-	over = rmai_cache_over(need);
-	if (over) {
-		rmai_count(evict_waits, 1);
-		pages = rmai_cache_shrink(&all, over);
-		/* What all the others have they may keep */
-		if (pages < over && rmai_region_protected(ri))
-			rmai_cache_shrink(&own, over - pages);
-	}
-	if (rmai_cache_over(need + rmai_cache_slack()))
-		rmai_cache_ahead();
-}
-
-/**
- * rmai_cache_admit() - may a VMR be fetched ahead of use?
- * @ri: region
- * @bytes: of it, and of what else is on its way
- *
- * Drops what is cold if that makes room.
- *
- * Context: may sleep, but not for the network.
- */
-bool rmai_cache_admit(struct rmai_inode *ri, u64 bytes)
-{
-	struct rmai_shrink own = { .only = ri, .cold = true }, all = { .cold = true };
-	unsigned long need = bytes >> PAGE_SHIFT;
-	long over = rmai_region_over(ri, need);
-
-	if (over && rmai_cache_shrink(&own, over) < over)
-		return false;
-	/* What faults are to find free stays free */
-	over = rmai_cache_over(need + 2 * rmai_cache_slack());
-	return !over || rmai_cache_shrink(&all, over) >= over;
-}
-
-/**
- * rmai_cache_budget() - how many bytes of a region may be on this node
- * @ri: region
- *
- * Return: bytes; 0: no limit.
- */
-u64 rmai_cache_budget(const struct rmai_inode *ri)
-{
-	return min_not_zero(READ_ONCE(rmai_config.cache_bytes), READ_ONCE(ri->attr.cache_max));
 }
 
 static unsigned long rmai_shrink_count(struct shrinker *shrinker,
@@ -700,8 +581,6 @@ void rmai_cache_resume(void)
 int __init rmai_cache_init(void)
 {
 	init_rwsem(&rmai_cache.sem);
-	INIT_WORK(&rmai_cache.ahead, rmai_cache_ahead_work);
-	rmai_cache.summed = jiffies;
 	rmai_cache.shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE | SHRINKER_MEMCG_AWARE,
 					     "rmai");
 	if (!rmai_cache.shrinker)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which VMRs of regions that live elsewhere this node keeps (cache.c), and how they
- * are dropped (evict.c).
+ * How much of regions that live elsewhere this node keeps (budget.c), which VMRs these
+ * are (cache.c), and how others are dropped (evict.c).
  */
 #ifndef _RMAI_CACHE_H
 #define _RMAI_CACHE_H
@@ -54,15 +54,21 @@ struct rmai_cached {
 /* cache.c */
 int rmai_cache_init(void);
 void rmai_cache_add(struct rmai_inode *ri, u64 vmr, struct mem_cgroup *memcg);
-void rmai_cache_make_room(struct rmai_inode *ri, u64 bytes);
-bool rmai_cache_admit(struct rmai_inode *ri, u64 bytes);
-u64 rmai_cache_budget(const struct rmai_inode *ri);
 void rmai_cache_touch(struct rmai_inode *ri, u64 vmr);
-void rmai_cache_ahead(void);
-void rmai_cache_grown(long pages);
+long rmai_region_pages(const struct rmai_inode *ri);
+bool rmai_region_protected(const struct rmai_inode *ri);
+unsigned long rmai_cache_shrink(struct rmai_inode *only, bool cold, unsigned long want);
 void rmai_cache_forget(struct rmai_inode *ri);
 void rmai_cache_pause(void);
 void rmai_cache_resume(void);
+
+/* budget.c */
+void rmai_cache_make_room(struct rmai_inode *ri, u64 bytes);
+bool rmai_cache_admit(struct rmai_inode *ri, u64 bytes);
+u64 rmai_cache_budget(const struct rmai_inode *ri);
+void rmai_cache_ahead(void);
+void rmai_cache_grown(long pages);
+long rmai_cache_pages(void);
 
 /* evict.c */
 bool rmai_evict_used(const struct rmai_cached *e, bool *locked);

@@ -44,8 +44,17 @@ static void rmai_dir_set(struct rmai_inode *ri, struct rmai_dir *e,
 	xa_unlock(&ri->dirs);
 }
 
-/* Have an entry to oneself; -EINTR (only if @killable), -ENOMEM */
-static struct rmai_dir *rmai_dir_lock(struct rmai_inode *ri, u64 vmr, bool killable)
+/**
+ * rmai_dir_lock() - have an entry to oneself
+ * @ri: region
+ * @vmr: index
+ * @killable: give up after a fatal signal
+ *
+ * Context: may sleep, for whoever has it. Who takes several takes them in the order of
+ * their VMRs.
+ * Return: the entry, to be given back with rmai_dir_unlock(); ERR_PTR: -EINTR, -ENOMEM.
+ */
+struct rmai_dir *rmai_dir_lock(struct rmai_inode *ri, u64 vmr, bool killable)
 {
 	struct rmai_dir_wait w;
 	struct rmai_dir *e;
@@ -200,7 +209,12 @@ bool rmai_dir_lost(struct rmai_inode *ri, pgoff_t index)
 	return lost;
 }
 
-static void rmai_dir_poison(struct rmai_inode *ri, struct rmai_dir *e)
+/**
+ * rmai_dir_poison() - a VMR is lost with the node that was writing it
+ * @ri: region
+ * @e: entry, which the caller has
+ */
+void rmai_dir_poison(struct rmai_inode *ri, struct rmai_dir *e)
 {
 	pr_warn("node %u: region %llx VMR %llu is lost with node %u, which was writing it\n",
 		ri->rc->self, ri->id, e->vmr, e->line.owner);
@@ -399,8 +413,7 @@ static int rmai_dir_apply(struct rmai_inode *ri, struct rmai_dir_txn *t, u16 nod
  * @nr: how many
  * @node: for whom; 0: for this one
  */
-static void rmai_dir_carry_out(struct rmai_inode *ri, struct rmai_dir_txn *t, int nr,
-			       u16 node)
+void rmai_dir_carry_out(struct rmai_inode *ri, struct rmai_dir_txn *t, int nr, u16 node)
 {
 	int i, err;
 
@@ -515,269 +528,18 @@ put:
 	return err;
 }
 
-/* For this node */
-
 /**
- * rmai_dir_home() - this node, the home, wants to read or write a page
+ * rmai_dir_next() - walk over entries
  * @ri: region
- * @index: page
- * @write: write
+ * @vmr: index
  *
- * Context: may sleep, for other nodes; killable. No lock that mm knows is held.
- * Return: 0 (it could: it may be somebody else's again), -EHWPOISON, -EINTR, -ENOMEM,
- * -EIO.
+ * Return: the first VMR from @vmr on that has an entry, or U64_MAX.
  */
-int rmai_dir_home(struct rmai_inode *ri, pgoff_t index, bool write)
-{
-	u64 vmr = rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT);
-	struct rmai_dir_txn t = {};
-
-	t.e = rmai_dir_lock(ri, vmr, true);
-	if (IS_ERR(t.e))
-		return PTR_ERR(t.e);
-	t.plan = rmai_dir_plan(&t.e->line, write ? RMAI_DIR_HOME_WRITE :
-			       RMAI_DIR_HOME_READ, 0, 0, 0);
-	rmai_dir_carry_out(ri, &t, 1, 0);
-	if (!t.err)
-		rmai_hold_begin(&t.e->hold, write);
-	rmai_dir_unlock(ri, t.e);
-	return t.err;
-}
-
-/**
- * rmai_dir_range_begin() - have some bytes, to store there
- * @ri: region
- * @off: first byte
- * @len: bytes, homed here
- * @range: to be ended with rmai_dir_range_end(), also on error
- *
- * No other node has any of them, nor gets it, until the range is ended.
- *
- * Context: see rmai_dir_home().
- * Return: likewise.
- */
-int rmai_dir_range_begin(struct rmai_inode *ri, u64 off, u64 len,
-			 struct rmai_dir_range *range)
-{
-	u64 first = rmai_vmr_index(&ri->geom, off);
-	u64 last = rmai_vmr_index(&ri->geom, off + len - 1);
-	struct rmai_dir *e;
-	int i, err = 0;
-
-	range->nr = 0;
-	range->t = range->few;
-	if (last - first >= ARRAY_SIZE(range->few))
-		range->t = kvcalloc(last - first + 1, sizeof(*range->t), GFP_KERNEL);
-	if (!range->t)
-		return -ENOMEM;
-	while (first + range->nr <= last) {
-		e = rmai_dir_lock(ri, first + range->nr, true);
-		if (IS_ERR(e))
-			return PTR_ERR(e);
-		range->t[range->nr].e = e;
-		range->t[range->nr++].plan =
-			rmai_dir_plan(&e->line, RMAI_DIR_HOME_WRITE, 0, 0, 0);
-	}
-	rmai_dir_carry_out(ri, range->t, range->nr, 0);
-	for (i = 0; i < range->nr && !err; i++)
-		err = range->t[i].err;
-	return err;
-}
-
-/**
- * rmai_dir_range_end() - done with them
- * @ri: region
- * @range: what was begun
- */
-void rmai_dir_range_end(struct rmai_inode *ri, struct rmai_dir_range *range)
-{
-	int i;
-
-	for (i = 0; i < range->nr; i++)
-		rmai_dir_unlock(ri, range->t[i].e);
-	if (range->t != range->few)
-		kvfree(range->t);
-}
-
-/* The first VMR from @vmr on that has an entry, or U64_MAX */
-static u64 rmai_dir_next(struct rmai_inode *ri, u64 vmr)
+u64 rmai_dir_next(struct rmai_inode *ri, u64 vmr)
 {
 	unsigned long index = vmr;
 
 	return xa_find(&ri->dirs, &index, ULONG_MAX, XA_PRESENT) ? index : U64_MAX;
-}
-
-/**
- * rmai_dir_from() - take VMRs away from other nodes
- * @ri: region
- * @event: RMAI_DIR_HOME_READ: they may go on reading; RMAI_DIR_HOME_WRITE: they may
- *	not; RMAI_DIR_RESET: nor is what they wrote wanted
- * @first: VMR
- * @end: VMR after the last
- *
- * What is asked for meanwhile is not seen: the caller has seen to it that nothing is.
- *
- * Context: see rmai_dir_home(). Return: likewise; all is tried.
- */
-int rmai_dir_from(struct rmai_inode *ri, enum rmai_dir_event event, u64 first, u64 end)
-{
-	struct rmai_dir_txn *t;
-	int i, nr, err = 0;
-	struct rmai_dir *e;
-
-	t = kvcalloc(RMAI_WIRE_INVS, sizeof(*t), GFP_KERNEL);
-	if (!t)
-		return -ENOMEM;
-	do {
-		for (nr = 0; nr < RMAI_WIRE_INVS; first++) {
-			first = rmai_dir_next(ri, first);
-			if (first >= end)
-				break;
-			e = rmai_dir_lock(ri, first, true);
-			if (IS_ERR(e)) {
-				err = PTR_ERR(e);
-				end = first;
-				break;
-			}
-			t[nr].e = e;
-			t[nr++].plan = rmai_dir_plan(&e->line, event, 0, 0, 0);
-		}
-		rmai_dir_carry_out(ri, t, nr, 0);
-		for (i = 0; i < nr; i++) {
-			err = err ?: t[i].err;
-			rmai_dir_unlock(ri, t[i].e);
-		}
-	} while (first < end);
-	kvfree(t);
-	return err;
-}
-
-/**
- * rmai_dir_ahead() - bytes are going to be written, piece by piece: take them away at once
- * @ri: region
- * @off: first byte
- * @len: bytes; of them, those homed here
- *
- * One INV to each node that has any, for up to RMAI_WIRE_INVS VMRs. Who asks for them
- * again before they are written gets them again.
- *
- * Context: see rmai_dir_home().
- */
-void rmai_dir_ahead(struct rmai_inode *ri, u64 off, u64 len)
-{
-	rmai_dir_from(ri, RMAI_DIR_HOME_WRITE, rmai_vmr_index(&ri->geom, off),
-		      rmai_vmr_index(&ri->geom, off + len - 1) + 1);
-}
-
-/* Was it lost with its writer, whether or not somebody has found that out? */
-static bool rmai_dir_is_lost(struct rmai_inode *ri, const struct rmai_dir *e)
-{
-	return e->state == RMAI_DIR_POISONED ||
-	       (e->state == RMAI_DIR_EXCLUSIVE &&
-		rmai_node_lost(ri->rc, e->line.owner, e->line.owner_epoch));
-}
-
-/* As rmai_vmrs_serve() shows it; the lock of the xarray is held */
-static void rmai_dir_show(const struct rmai_dir *e, struct rmai_msg_vmrs *v, int i)
-{
-	bool owned = e->state == RMAI_DIR_EXCLUSIVE || e->state == RMAI_DIR_RECALLING ||
-		     e->state == RMAI_DIR_POISONED;
-
-	v->vmrs[i].vmr = e->vmr;
-	v->vmrs[i].readers = e->heat.readers;
-	v->vmrs[i].writers = e->heat.writers;
-	v->vmrs[i].moves = e->heat.moves;
-	v->vmrs[i].invs = e->heat.invs;
-	v->vmrs[i].recalls = e->heat.recalls;
-	v->vmrs[i].owner = owned ? e->line.owner : 0;
-}
-
-/* Among those shown, if it is hotter than the last of them or there is room */
-static void rmai_dir_show_hot(const struct rmai_dir *e, struct rmai_msg_vmrs *v)
-{
-	u64 heat = rmai_heat_of(e->heat.moves, e->heat.invs, e->heat.recalls);
-	int i;
-
-	if (!heat)
-		return;
-	for (i = v->nr; i > 0; i--) {
-		if (rmai_heat_of(v->vmrs[i - 1].moves, v->vmrs[i - 1].invs,
-				 v->vmrs[i - 1].recalls) >= heat)
-			break;
-		if (i < RMAI_WIRE_VMRS)
-			v->vmrs[i] = v->vmrs[i - 1];
-	}
-	if (i == RMAI_WIRE_VMRS)
-		return;
-	rmai_dir_show(e, v, i);
-	v->nr = min_t(u16, v->nr + 1, RMAI_WIRE_VMRS);
-}
-
-/**
- * rmai_dir_vmrs() - VMRs that are fought over, or lost
- * @ri: region that is stored here, or some of it
- * @v: in: what, and from where on; out: VMRs
- *
- * Context: may sleep, for a CPU.
- */
-void rmai_dir_vmrs(struct rmai_inode *ri, struct rmai_msg_vmrs *v)
-{
-	unsigned long vmr = v->first;
-	unsigned int n = 0;
-	struct rmai_dir *e;
-
-	v->nr = 0;
-	xa_lock(&ri->dirs);
-	for (e = xa_find(&ri->dirs, &vmr, ULONG_MAX, XA_PRESENT); e;
-	     e = xa_find_after(&ri->dirs, &vmr, ULONG_MAX, XA_PRESENT)) {
-		if (v->what == RMAI_VMRS_HOT)
-			rmai_dir_show_hot(e, v);
-		else if (rmai_dir_is_lost(ri, e))
-			rmai_dir_show(e, v, v->nr++);
-		if (v->what == RMAI_VMRS_LOST && v->nr == RMAI_WIRE_VMRS)
-			break;
-		/* Entries are freed under the lock; indices stay what they are */
-		if (++n % 256 == 0) {
-			xa_unlock(&ri->dirs);
-			cond_resched();
-			xa_lock(&ri->dirs);
-		}
-	}
-	xa_unlock(&ri->dirs);
-}
-
-/**
- * rmai_dir_reset() - lost VMRs may be used again, as they are stored
- * @ri: region that is stored here, or some of it
- * @first: VMR
- * @end: VMR after the last
- * @nr: set to how many of them were lost
- *
- * Context: see rmai_dir_home(). Return: likewise.
- */
-int rmai_dir_reset(struct rmai_inode *ri, u64 first, u64 end, u64 *nr)
-{
-	struct rmai_dir_txn t;
-	int err = 0;
-
-	*nr = 0;
-	for (first = rmai_dir_next(ri, first); first < end && !err;
-	     first = rmai_dir_next(ri, first + 1)) {
-		memset(&t, 0, sizeof(t));
-		t.e = rmai_dir_lock(ri, first, true);
-		if (IS_ERR(t.e))
-			return PTR_ERR(t.e);
-		if (rmai_dir_is_lost(ri, t.e)) {
-			if (t.e->state != RMAI_DIR_POISONED)
-				rmai_dir_poison(ri, t.e);
-			t.plan = rmai_dir_plan(&t.e->line, RMAI_DIR_RESET, 0, 0, 0);
-			rmai_dir_carry_out(ri, &t, 1, 0);
-			err = t.err;
-			*nr += !err;
-		}
-		rmai_dir_unlock(ri, t.e);
-	}
-	return err;
 }
 
 /**

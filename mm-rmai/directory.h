@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The directory of a home, and what its parts say to each other: directory.c has
- * the entries, recall.c the pages.
+ * the entries, dir_home.c what the home does with them itself, dir_vmrs.c shows them,
+ * recall.c has the pages.
  */
 #ifndef _RMAI_DIRECTORY_H
 #define _RMAI_DIRECTORY_H
@@ -111,7 +112,14 @@ struct rmai_dir_range {
 	struct rmai_dir_txn	few[2];
 };
 
+/* directory.c */
+struct rmai_dir *rmai_dir_lock(struct rmai_inode *ri, u64 vmr, bool killable);
 void rmai_dir_unlock(struct rmai_inode *ri, struct rmai_dir *e);
+void rmai_dir_poison(struct rmai_inode *ri, struct rmai_dir *e);
+void rmai_dir_carry_out(struct rmai_inode *ri, struct rmai_dir_txn *t, int nr, u16 node);
+u64 rmai_dir_next(struct rmai_inode *ri, u64 vmr);
+
+/* dir_home.c */
 int rmai_dir_range_begin(struct rmai_inode *ri, u64 off, u64 len,
 			 struct rmai_dir_range *range);
 void rmai_dir_range_end(struct rmai_inode *ri, struct rmai_dir_range *range);

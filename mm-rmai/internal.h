@@ -421,15 +421,21 @@ extern const struct rmai_xprt_events rmai_xprt_events;
 int rmai_loop_init(void);
 void rmai_loop_addr(u16 id, struct sockaddr_storage *addr);
 
+/* link.c */
+struct rmai_link *rmai_link_new(struct rmai_cluster *rc, struct rmai_peer *peer);
+void rmai_link_free(struct rmai_link *link);
+bool rmai_link_enter(struct rmai_link *link);
+void rmai_link_put(struct rmai_link *link);
+bool rmai_link_detach(struct rmai_link *link, enum rmai_peer_state state, const char *why);
+void rmai_link_kill(struct rmai_link *link, const char *why);
+
 /* peer.c */
 int rmai_peers_start(struct rmai_cluster *rc);
 void rmai_peers_stop(struct rmai_cluster *rc);
 void rmai_peers_free(struct rmai_cluster *rc);
 struct rmai_link *rmai_peer_link_get(struct rmai_peer *peer);
-bool rmai_link_enter(struct rmai_link *link);
-void rmai_link_put(struct rmai_link *link);
+void rmai_peer_state(struct rmai_peer *peer, enum rmai_peer_state state, const char *why);
 void rmai_hello_fill(struct rmai_cluster *rc, struct rmai_msg_hello *h);
-void rmai_link_kill(struct rmai_link *link, const char *why);
 void rmai_peer_drop(struct rmai_peer *peer, const char *why);
 void rmai_peer_heard(struct rmai_link *link);
 void rmai_peer_established(struct rmai_link *link);
@@ -588,7 +594,7 @@ int rmai_home_freeze(struct rmai_cluster *rc, u16 src,
 void rmai_home_free(struct rmai_cluster *rc, u16 src, u64 id);
 void rmai_home_free_owned(struct rmai_cluster *rc, u16 owner, u64 epoch);
 
-/* directory.c: who has what of the regions stored here */
+/* directory.c, dir_home.c, dir_vmrs.c: who has what of the regions stored here */
 int rmai_dir_serve(struct rmai_cluster *rc, const struct rmai_link *link,
 		   const struct rmai_msg *msg, struct rmai_msg *rep);
 bool rmai_dir_may(struct rmai_inode *ri, pgoff_t index, bool write);
