@@ -3,9 +3,9 @@
 #
 # cluster_litmus.sh [ROUNDS]: what a node sees of writes by others, and in which order:
 # litmus tests (coherence/litmus_tests.h) in an open region, 1000 rounds each unless told
-# otherwise, three quarters of them with other rounds in the same VMRs; then a twentieth of
-# that in regions of other kinds. In each, variables are in one VMR, then in VMRs of their
-# own; workers meet through the region itself.
+# otherwise, most of them with other rounds in the same VMRs; then a few in regions of other
+# kinds. In each, variables are in one VMR, then in VMRs of their own; workers meet
+# through the region itself.
 #
 #	node 1, 2	memory		(homes)
 #	others		compute
@@ -53,10 +53,14 @@ litmus_on() {
 	meet litmus
 }
 
-n=$RMAI_NODES few=$((rounds / 20))
-litmus_on "4K VMRs" "$n" $((rounds / 4)) "vmr=4K nodes=1"
+n=$RMAI_NODES
+most=$((rounds < 2000 ? rounds : 2000)) few=$((most / 20))
+litmus_on "4K VMRs" "$n" $((most / 4)) "vmr=4K nodes=1"
 # Four rounds share a VMR, so that it may be fought over in the middle of a round
-litmus_on "4 rounds share a VMR" "$n" $((rounds - rounds / 4)) "vmr=4K nodes=1" --pack 4 --pass 64
+litmus_on "4 rounds share a VMR" "$n" $((most - most / 4)) "vmr=4K nodes=1" --pack 4 --pass 64
+# A great many only where each time that a VMR moves serves more of them
+[ "$rounds" = "$most" ] || litmus_on "32 rounds share a VMR" "$n" $((rounds - most)) \
+	"vmr=4K nodes=1" --pack 32 --pass 512
 # Several processes of a node; IRIW has four threads
 [ "$n" -ge 4 ] ||
 	litmus_on "4 processes" 4 $few "vmr=4K nodes=1" --test MP,IRIW,WRC,2+2W

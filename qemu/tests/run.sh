@@ -9,8 +9,9 @@ top=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=../../scripts/lib.sh
 . "$top/scripts/lib.sh"
 kernel=$(bzimage "${1:-base}") || exit 1
+# Of RMAI_OUT runtests has made sure: what this says goes there, too
 out=${RMAI_OUT:-$top/out/harness}
-rm -rf "$out"
+[ -n "${RMAI_OUT:-}" ] || rm -rf "$out"
 mkdir -p "$out"
 cd "$top" || exit 1
 guest=$top/qemu/tests/guest.sh
