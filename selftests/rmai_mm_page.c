@@ -441,12 +441,20 @@ MM_TEST(ksm)
 		EXPECT_EQ(-1, rmai_wrong(self->p, PAGE, 0, 5));
 		EXPECT_EQ(-1, rmai_wrong(self->p + VMR, PAGE, 0, 6));
 	} else {
+		/* Without a page of somebody's that it may have, ksmd does not scan */
+		uint8_t *bait = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		long scans = ksm_value("full_scans");
 
+		ASSERT_NE(MAP_FAILED, bait);
+		rmai_fill(bait, PAGE, 0, 7);
+		ASSERT_EQ(0, madvise(bait, PAGE, MADV_MERGEABLE));
 		mm_store(self, 2);
 		while (ksm_value("full_scans") < scans + 2 && rmai_now() < end)
 			usleep(10000);
+		EXPECT_LE(scans + 2, ksm_value("full_scans"));
 		EXPECT_EQ(0, ksm_value("pages_sharing"));
+		munmap(bait, PAGE);
 	}
 	EXPECT_EQ(0, madvise(self->p, LEN, MADV_UNMERGEABLE));
 	EXPECT_EQ(0, mm_write_file("/sys/kernel/mm/ksm/run", "2"));

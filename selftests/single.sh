@@ -82,9 +82,11 @@ fi
 disk
 for program; do
 	say "$program"
+	start=$SECONDS
 	# Its own KTAP lines count
 	"$bin/$program" 2>&1
 	rc=$?
+	say "$program: $((SECONDS - start)) s"
 	if [ $rc = 0 ] || [ $rc = 4 ]; then continue; fi
 	bad=$((bad + 1))
 done

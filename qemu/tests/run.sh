@@ -91,8 +91,8 @@ check "a script that exits 1 fails" fails "node2: script exit status 1" \
 check "a script that skips" exits 4 run exit4 --nodes 2 -- exit 2 4
 check "an oops fails" fails "node2: died.*" run oops --nodes 2 -- oops
 check "and is shown" grep -q "Kernel panic" "$out/oops/node2.console"
-check "a hang fails" fails "node1: timeout after 45 s: runs its script" \
-	run hang --nodes 2 --timeout 45 -- hang
+check "a hang fails" fails "node1: timeout after 30 s: runs its script" \
+	run hang --nodes 2 --timeout 30 -- hang
 check "and shows the blocked tasks" blocked_tasks
 check "a guest that goes away fails" fails "node1: died" run die --nodes 2 -- die
 check "a WARN fails" fails "WARNING: " run warn -- warn
