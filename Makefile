@@ -62,7 +62,7 @@ fuzz: packages
 	@$(run) --no-build 'fuzz*'
 
 model: packages
-	@$(run) --no-build 'model*'
+	@$(run) --list selftests/long.list --no-build model
 
 bench: packages
 	@$(run) -v --list selftests/bench/bench.list $(ONLY)
