@@ -508,7 +508,7 @@ unsigned long rmai_cache_shrink(struct rmai_inode *only, bool cold, unsigned lon
 	while (pages < want && looks <= 2 * max) {
 		/* No more than may be needed: to be looked at is to lose one's turn */
 		if (!rmai_cache_take(&sh, clamp(DIV_ROUND_UP(want - pages, each), 1,
-					       RMAI_EVICT_BATCH))) {
+						RMAI_EVICT_BATCH))) {
 			if (sh.any || sh.cold)
 				break;
 			sh.any = true;
