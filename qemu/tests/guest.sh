@@ -43,7 +43,10 @@ environment)
 	# Data over the RDMA link itself
 	if [ "$RMAI_NODE" = 1 ]; then
 		timeout 30 rping -s -a "$RMAI_ADDR" -C 3 -v &
-		until rdma resource show cm_id | grep -q LISTEN; do sleep 0.1; done
+		until rdma resource show cm_id | grep -q LISTEN; do
+			kill -0 $! || fail rping
+			sleep 0.1
+		done
 		rmai-barrier listens
 		wait $! || fail rping
 	else
