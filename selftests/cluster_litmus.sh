@@ -54,13 +54,13 @@ litmus_on() {
 }
 
 n=$RMAI_NODES
-most=$((rounds < 2000 ? rounds : 2000)) few=$((most / 20))
-litmus_on "4K VMRs" "$n" $((most / 4)) "vmr=4K nodes=1"
+most=$((rounds < 5000 ? rounds : 5000)) few=$((most / 20))
+litmus_on "4K VMRs" "$n" $((most / 10)) "vmr=4K nodes=1"
 # Four rounds share a VMR, so that it may be fought over in the middle of a round
-litmus_on "4 rounds share a VMR" "$n" $((most - most / 4)) "vmr=4K nodes=1" --pack 4 --pass 64
-# A great many only where each time that a VMR moves serves more of them
-[ "$rounds" = "$most" ] || litmus_on "32 rounds share a VMR" "$n" $((rounds - most)) \
-	"vmr=4K nodes=1" --pack 32 --pass 512
+litmus_on "4 rounds share a VMR" "$n" $((most / 5)) "vmr=4K nodes=1" --pack 4 --pass 64
+# Each time that a VMR moves serves more of them
+litmus_on "32 rounds share a VMR" "$n" $((rounds - most / 10 - most / 5)) "vmr=4K nodes=1" \
+	--pack 32 --pass 256
 # Several processes of a node; IRIW has four threads
 [ "$n" -ge 4 ] ||
 	litmus_on "4 processes" 4 $few "vmr=4K nodes=1" --test MP,IRIW,WRC,2+2W
