@@ -55,11 +55,11 @@ litmus_on() {
 
 n=$RMAI_NODES
 most=$((rounds < 5000 ? rounds : 5000)) few=$((most / 20))
-litmus_on "4K VMRs" "$n" $((most / 10)) "vmr=4K nodes=1"
+litmus_on "4K VMRs" "$n" $few "vmr=4K nodes=1"
 # Four rounds share a VMR, so that it may be fought over in the middle of a round
-litmus_on "4 rounds share a VMR" "$n" $((most / 5)) "vmr=4K nodes=1" --pack 4 --pass 64
+litmus_on "4 rounds share a VMR" "$n" $few "vmr=4K nodes=1" --pack 4 --pass 64
 # Each time that a VMR moves serves more of them
-litmus_on "32 rounds share a VMR" "$n" $((rounds - most / 10 - most / 5)) "vmr=4K nodes=1" \
+litmus_on "32 rounds share a VMR" "$n" $((rounds - 2 * few)) "vmr=4K nodes=1" \
 	--pack 32 --pass 256
 # Several processes of a node; IRIW has four threads
 [ "$n" -ge 4 ] ||
@@ -67,5 +67,4 @@ litmus_on "32 rounds share a VMR" "$n" $((rounds - most / 10 - most / 5)) "vmr=4
 litmus_on "64K VMRs" "$n" $few "vmr=64K nodes=1"
 # The variables of one test on two homes
 litmus_on "2 homes" "$n" $few "vmr=4K stripe=4K nodes=1,2"
-litmus_on "16 rounds share a VMR" "$n" $few "vmr=4K nodes=1" --pack 16 --pass 64
 meet end
