@@ -132,6 +132,8 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 {
 	struct rmai_prefetch *pf = rmai_prefetch_of(ri);
 	u64 vmr = rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT);
+	bool told = vma && (vma->vm_flags & VM_SEQ_READ) &&
+		    (rmai_prefetch_mask(ri) & RMAI_FETCH_ADVICE);
 	unsigned long v;
 	u32 watched;
 
@@ -158,7 +160,7 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 	}
 	/* MADV_RANDOM: no run */
 	if ((watched & RMAI_FETCH_SEQ) && !(vma && vma->vm_flags & VM_RAND_READ))
-		rmai_runs_touch(&pf->runs, vmr);
+		rmai_runs_touch(&pf->runs, vmr, told);
 	if ((watched & RMAI_FETCH_SCHEDULE) && pf->order &&
 	    !rmai_order_touch(pf->order, vmr, &pf->plan))
 		rmai_ahead_expire(pf, U32_MAX, RMAI_BY_SCHEDULE);

@@ -93,12 +93,19 @@ struct rmai_run {
 	u32	used;
 };
 
+/**
+ * struct rmai_runs - runs of a region
+ * @run: they
+ * @clock: counts touches
+ * @doubt: what is told is not believed, until a run goes on
+ */
 struct rmai_runs {
 	struct rmai_run	run[RMAI_RUNS];
 	u32		clock;
+	bool		doubt;
 };
 
-void rmai_runs_touch(struct rmai_runs *runs, u32 vmr);
+void rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told);
 void rmai_runs_doubt(struct rmai_runs *runs);
 void rmai_runs_plan(const struct rmai_runs *runs, struct rmai_plan *plan);
 

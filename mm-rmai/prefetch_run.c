@@ -2,8 +2,8 @@
 /*
  * Runs of VMRs, and the pace at which they come. Pure logic; the caller has a lock.
  *
- * A run is known by three touches that are the same distance apart. What is mapped already
- * is touched without notice, so a run may leave out a few.
+ * A run is known by three touches that are the same distance apart, or is told of with the
+ * first. What is mapped already is touched without notice, so a run may leave out a few.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -14,6 +14,7 @@
 #define RMAI_RUN_GAP	4	/* steps of a run that may be left out, or come late */
 #define RMAI_RUN_AGE	64	/* touches after which a run has ended */
 #define RMAI_RUN_BEHIND	16	/* touches after which nobody comes behind it any more */
+#define RMAI_RUN_TOLD	3	/* steps that a run is worth that is told of */
 
 /**
  * rmai_plan_add() - one more VMR, unless it is in the plan already
@@ -71,8 +72,10 @@ static s64 rmai_run_steps(const struct rmai_run *run, u32 vmr)
  * rmai_runs_touch() - a VMR was touched
  * @runs: runs
  * @vmr: index
+ * @told: the next ones are to follow in order, it is said; that is believed until
+ *	nothing that was foretold is used
  */
-void rmai_runs_touch(struct rmai_runs *runs, u32 vmr)
+void rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 {
 	struct rmai_run *run, *near = NULL, *oldest = &runs->run[0];
 	unsigned int i;
@@ -94,7 +97,8 @@ void rmai_runs_touch(struct rmai_runs *runs, u32 vmr)
 		steps = run->steps ? rmai_run_steps(run, vmr) : 0;
 		if (steps >= 1 && steps <= RMAI_RUN_GAP) {
 			run->last = vmr;
-			run->steps++;
+			if (++run->steps > 1)
+				runs->doubt = false;
 			run->used = runs->clock;
 			return;
 		}
@@ -106,8 +110,13 @@ void rmai_runs_touch(struct rmai_runs *runs, u32 vmr)
 			near = run;
 	}
 	run = near ?: oldest;
-	run->stride = near ? (s64)vmr - near->last : 0;
-	run->steps = near ? 1 : 0;
+	if (told && !runs->doubt) {
+		run->stride = 1;
+		run->steps = RMAI_RUN_TOLD;
+	} else {
+		run->stride = near ? (s64)vmr - near->last : 0;
+		run->steps = near ? 1 : 0;
+	}
 	run->last = vmr;
 	run->used = runs->clock;
 }
@@ -120,6 +129,7 @@ void rmai_runs_doubt(struct rmai_runs *runs)
 {
 	unsigned int i;
 
+	runs->doubt = true;
 	for (i = 0; i < RMAI_RUNS; i++)
 		runs->run[i].steps = min(runs->run[i].steps, 1);
 }

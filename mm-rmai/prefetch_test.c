@@ -64,7 +64,7 @@ static void plan_adds(struct kunit *test)
 static void runs_touch(struct rmai_runs *runs, const u32 *vmrs, unsigned int nr)
 {
 	while (nr--)
-		rmai_runs_touch(runs, *vmrs++);
+		rmai_runs_touch(runs, *vmrs++, false);
 }
 
 #define RUNS_TOUCH(runs, ...)						\
@@ -120,9 +120,9 @@ static void runs_interleaved(struct kunit *test)
 	u32 i;
 
 	for (i = 0; i < 4; i++) {
-		rmai_runs_touch(&runs, 100 + i);
-		rmai_runs_touch(&runs, 300 + 2 * i);
-		rmai_runs_touch(&runs, 500 - i);
+		rmai_runs_touch(&runs, 100 + i, false);
+		rmai_runs_touch(&runs, 300 + 2 * i, false);
+		rmai_runs_touch(&runs, 500 - i, false);
 	}
 	rmai_runs_plan(&runs, &w->plan);
 	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 496, 495, 494, 493, 308, 310, 312, 314,
@@ -142,13 +142,13 @@ static void runs_behind(struct kunit *test)
 	/* The same VMRs in pass after pass: none hides in what the others have left */
 	for (pass = 0; pass < 4 * RMAI_RUNS; pass++) {
 		for (i = 0; i < 16; i++)
-			rmai_runs_touch(&runs, i);
+			rmai_runs_touch(&runs, i, false);
 		rmai_runs_plan(&runs, &w->plan);
 		KUNIT_EXPECT_EQ_MSG(test, w->plan.v[0].vmr, 16, "pass %u", pass);
 		w->plan.nr = 0;
 		/* Elsewhere, in no order */
 		for (i = 0; i < 16; i++)
-			rmai_runs_touch(&runs, 500 + i * i * 7 % 401);
+			rmai_runs_touch(&runs, 500 + i * i * 7 % 401, false);
 	}
 }
 
@@ -168,6 +168,34 @@ static void runs_doubted(struct kunit *test)
 	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 15, 16);
 }
 
+/* MADV_SEQUENTIAL: a run from its first touch on */
+static void runs_told(struct kunit *test)
+{
+	struct world *w = world_make(test, 8);
+	struct rmai_runs runs = {};
+
+	rmai_runs_touch(&runs, 10, true);
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 11, 12, 13, 14);
+	rmai_runs_touch(&runs, 11, true);
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 12, 13, 14, 15, 16, 17);
+	/* It is not so: what is told counts for nothing, what is seen does */
+	rmai_runs_doubt(&runs);
+	rmai_runs_touch(&runs, 500, true);
+	rmai_runs_touch(&runs, 510, true);
+	rmai_runs_plan(&runs, &w->plan);
+	KUNIT_EXPECT_EQ(test, w->plan.nr, 0);
+	rmai_runs_touch(&runs, 520, true);
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 530, 540);
+	/* A run went on: there may be others */
+	rmai_runs_touch(&runs, 800, true);
+	w->plan.ahead = 2;
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 801, 802);
+}
+
 static void runs_random(struct kunit *test)
 {
 	struct world *w = world_make(test, 16);
@@ -177,7 +205,7 @@ static void runs_random(struct kunit *test)
 
 	for (i = 0; i < 1000; i++) {
 		rng = rng * 6364136223846793005ULL + 1442695040888963407ULL;
-		rmai_runs_touch(&runs, (rng >> 33) % 1000);
+		rmai_runs_touch(&runs, (rng >> 33) % 1000, false);
 		rmai_runs_plan(&runs, &w->plan);
 		planned += w->plan.nr;
 		w->plan.nr = 0;
@@ -423,6 +451,7 @@ static struct kunit_case prefetch_cases[] = {
 	KUNIT_CASE(runs_interleaved),
 	KUNIT_CASE(runs_behind),
 	KUNIT_CASE(runs_doubted),
+	KUNIT_CASE(runs_told),
 	KUNIT_CASE(runs_random),
 	KUNIT_CASE(pace),
 	KUNIT_CASE(order_bounds),
