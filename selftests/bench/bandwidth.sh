@@ -4,8 +4,9 @@
 # bandwidth.sh BIN BYTES PAIRS: the guests' side. First finds the settings that the
 # raw fabric is fastest with, then measures in turn: the best of those, and a cold
 # sequential touch of a region by page faults. $RMAI_OUT/pairs gets a line for each
-# pair: MB/s of ib_read_bw, of the sleeping READ loop, of the touch, and of one with
-# MADV_SEQUENTIAL.
+# pair: MB/s of ib_read_bw, of the sleeping READ loop, of the touch, of one with
+# MADV_SEQUENTIAL, and of the loop when it does not read into the same buffers over and
+# over, but into as much memory as is touched.
 # BYTES 0 leaves the touch out, for a fabric without a cluster.
 # shellcheck source=guest.sh
 . "$(dirname "$(readlink -f "$0")")/guest.sh"
@@ -43,6 +44,8 @@ measure_raw() {
 	done
 	measure_loop "$loop_way" "$raw_bytes"
 	loop=$rate
+	measure_loop "$loop_way" "$raw_bytes" -w
+	wide=$rate
 	if ! { larger "$ib" 0 && larger "$loop" 0; }; then
 		die "the raw fabric works no longer"
 	fi
@@ -85,7 +88,7 @@ client() {
 			measure_touch
 			measure_raw
 		fi
-		echo "$ib $loop $touch $advised" >>"$RMAI_OUT/pairs"
+		echo "$ib $loop $touch $advised $wide" >>"$RMAI_OUT/pairs"
 	done
 	ask end
 }

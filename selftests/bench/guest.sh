@@ -101,7 +101,7 @@ ask() {
 	[ "$1" = end ] || rmai-barrier listening || exit 1
 }
 
-# measure_ib SIZE DEPTH QPS TOTAL, measure_loop DEPTH TOTAL: $rate is the rate in
+# measure_ib SIZE DEPTH QPS TOTAL, measure_loop DEPTH TOTAL [OPTION...]: $rate is the rate in
 # 10^6 bytes per second; 0 if it did not work
 measure_ib() {
 	local n=$(($4 / $1 / $3)) out
@@ -120,8 +120,8 @@ measure_loop() {
 	local out
 
 	ask loop
-	out=$(timeout $limit_s bench-raw read -t "$1" -n "$2" node1 $port) || out=
+	out=$(timeout $limit_s bench-raw read -t "$1" -n "$2" "${@:3}" node1 $port) || out=
 	rmai-barrier read || exit 1
 	rate=$(field mb_per_s <<<"$out") || rate=0
-	echo "sleeping READ loop, 2 MiB, depth $1: $rate MB/s"
+	echo "sleeping READ loop, 2 MiB, depth $1${3+ ($3)}: $rate MB/s"
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,13 +223,13 @@ static int try_connect(struct conn *c, struct sockaddr *to, size_t len, int dept
 	return 0;
 }
 
-/* READ number @n, into its place */
+/* READ number @n, into one of @nr_bufs places */
 static void post(struct conn *c, const struct offer *offer, __u64 n, __u32 size,
-		 unsigned int depth)
+		 __u64 nr_bufs)
 {
 	__u64 places = be64toh(offer->len) / size;
 	struct ibv_sge sge = {
-		.addr = (uintptr_t)c->buf + n % depth * size,
+		.addr = (uintptr_t)c->buf + n % nr_bufs * size,
 		.length = size,
 		.lkey = c->mr->lkey,
 	};
@@ -299,7 +300,7 @@ static void first_read(struct conn *c, const struct offer *offer)
 }
 
 static void read_from(const char *addr, const char *port, __u32 size,
-		      unsigned int depth, __u64 total)
+		      unsigned int depth, __u64 total, __u64 nr_bufs)
 {
 	__u64 nr = (total + size - 1) / size, posted = 0, done = 0, i;
 	struct sockaddr *to = resolve(addr, port);
@@ -311,7 +312,7 @@ static void read_from(const char *addr, const char *port, __u32 size,
 	c.events = rdma_create_event_channel();
 	if (!c.events)
 		err(1, "rdma_create_event_channel");
-	for (try = 0; try_connect(&c, to, (size_t)size * depth, depth, &offer); try++) {
+	for (try = 0; try_connect(&c, to, size * nr_bufs, depth, &offer); try++) {
 		if (try == CONNECT_TRIES)
 			errx(1, "%s:%s: nobody answers", addr, port);
 		usleep(100000);
@@ -319,11 +320,11 @@ static void read_from(const char *addr, const char *port, __u32 size,
 	if (ibv_req_notify_cq(c.cq, 0))
 		errx(1, "ibv_req_notify_cq");
 	first_read(&c, &offer);
-	memset(c.buf, 0, (size_t)size * depth);
+	memset(c.buf, 0, size * nr_bufs);
 	t0 = now();
 	while (done < nr) {
 		while (posted < nr && posted - done < depth)
-			post(&c, &offer, posted++, size, depth);
+			post(&c, &offer, posted++, size, nr_bufs);
 		done += wait_some(&c);
 	}
 	t1 = now();
@@ -343,10 +344,11 @@ static void read_from(const char *addr, const char *port, __u32 size,
 static void usage(void)
 {
 	fputs("usage: bench-raw serve ADDR PORT\n"
-	      "       bench-raw read [-s BYTES] [-t DEPTH] [-n TOTAL] ADDR PORT\n"
+	      "       bench-raw read [-s BYTES] [-t DEPTH] [-n TOTAL] [-w] ADDR PORT\n"
 	      "  -s BYTES  of one READ (2097152)\n"
 	      "  -t DEPTH  READs outstanding (2)\n"
-	      "  -n TOTAL  bytes to read in all (134217728)\n", stderr);
+	      "  -n TOTAL  bytes to read in all (134217728)\n"
+	      "  -w        each READ into memory of its own, not DEPTH buffers in turn\n", stderr);
 	exit(2);
 }
 
@@ -354,13 +356,14 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 	unsigned long long size = 2 << 20, depth = 2, total = 128 << 20;
+	bool wide = false;
 	int opt;
 
 	if (argc < 2)
 		usage();
 	argc--;
 	argv++;
-	while ((opt = getopt(argc, argv, "s:t:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:t:n:w")) != -1) {
 		switch (opt) {
 		case 's':
 			size = strtoull(optarg, NULL, 0);
@@ -370,6 +373,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			total = strtoull(optarg, NULL, 0);
+			break;
+		case 'w':
+			wide = true;
 			break;
 		default:
 			usage();
@@ -383,7 +389,8 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "serve"))
 		serve(argv[optind], argv[optind + 1]);
 	else if (!strcmp(what, "read"))
-		read_from(argv[optind], argv[optind + 1], size, depth, total);
+		read_from(argv[optind], argv[optind + 1], size, depth, total,
+			  wide ? (total + size - 1) / size : depth);
 	else
 		usage();
 	return 0;

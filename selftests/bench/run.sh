@@ -139,14 +139,15 @@ bench_bandwidth() {
 					}
 				return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
 			}
-			{ a[NR] = $1; b[NR] = $2; c[NR] = $3; d[NR] = $4 }
+			{ a[NR] = $1; b[NR] = $2; c[NR] = $3; d[NR] = $4; e[NR] = $5 }
 			END {
 				split(ib, w, " ")
 				printf "medians: touch %.1f MB/s, advised %.1f MB/s; ", \
 					med(c, NR), med(d, NR)
 				printf "raw: ib_read_bw -e -s %d -t %d -q %d %.1f MB/s, ", \
 					w[1], w[2], w[3], med(a, NR)
-				printf "sleeping 2 MiB READs, depth %d, %.1f MB/s", loop, med(b, NR)
+				printf "sleeping 2 MiB READs, depth %d, %.1f MB/s; ", loop, med(b, NR)
+				printf "these into memory of their own %.1f MB/s", med(e, NR)
 			}' "$out/$dir/pairs") || exit 1
 		figure "bandwidth-$f" ">=" 0.80 "of raw" \
 			"$mib MiB, cold, VMRs of 2 MiB, beside raw in each run; $note" "${runs[@]}"

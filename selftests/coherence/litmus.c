@@ -7,7 +7,8 @@
  * two barriers (a pass): each in the same order, and at about the same time, for they
  * aim at a time for each round that follows from how long the last pass took. (Where a
  * miss is cheap, on one machine, that is not near enough: --in-step has them meet before
- * each round.) Roles go round: in pass p worker w is thread (w + p) % workers of the
+ * each round; where there are to be many rounds, --period bounds what each may take, and so
+ * how often a VMR moves.) Roles go round: in pass p worker w is thread (w + p) % workers of the
  * test, so that all nodes are writers and readers of the same VMRs. If a test has more
  * threads than there are workers, a worker is several of them, one after the other.
  *
@@ -25,7 +26,7 @@
 #define NAP_NS		200000	/* more than that is slept through */
 #define STALE		9	/* no value that a variable may have */
 
-static uint64_t nr_rounds = 1000, nr_pass, nr_pack;
+static uint64_t nr_rounds = 1000, nr_pass, nr_pack, max_period_ns = UINT64_MAX;
 static const char *only, *layout;
 static const char *broken = "";
 static bool quiet, in_step;
@@ -294,6 +295,8 @@ static void run_test(struct run *run, const struct litmus *t, bool split)
 		}
 		/* Time enough to catch up: who is always late is always second */
 		run->period_ns = 2 * max / nr_pass;
+		if (run->period_ns > max_period_ns)
+			run->period_ns = max_period_ns;
 		for (uint64_t i = 0; i < nr_pass && !s->worker; i++)
 			count_round(run, t, pass, i, &h);
 	}
@@ -352,6 +355,7 @@ static void usage(void)
 	      "  --rounds N      of each test (1000)\n"
 	      "  --pass N        rounds between two barriers (50)\n"
 	      "  --pack N        rounds that share a VMR (1)\n"
+	      "  --period US     at most, between two rounds of a pass (as long as they need)\n"
 	      "  --in-step       workers meet before each round, not only before a pass\n"
 	      "  --test A,B...   only these\n"
 	      "  --layout L      only same (variables in one VMR) or split\n"
@@ -369,6 +373,7 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'R' },
 		{ "pass", required_argument, NULL, 'P' },
 		{ "pack", required_argument, NULL, 'K' },
+		{ "period", required_argument, NULL, 'T' },
 		{ "in-step", no_argument, NULL, 'E' },
 		{ "test", required_argument, NULL, 'O' },
 		{ "layout", required_argument, NULL, 'L' },
@@ -394,6 +399,9 @@ int main(int argc, char **argv)
 			break;
 		case 'K':
 			nr_pack = shared_num(optarg);
+			break;
+		case 'T':
+			max_period_ns = shared_num(optarg) * 1000;
 			break;
 		case 'E':
 			in_step = true;
