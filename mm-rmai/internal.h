@@ -443,6 +443,7 @@ void rmai_peer_hello(struct rmai_link *link, const struct rmai_msg *req,
 		     struct rmai_msg *rep);
 void rmai_peer_hello_reply(struct rmai_link *link, const struct rmai_msg *rep);
 int rmai_peer_wait_up(struct rmai_peer *peer, unsigned long deadline);
+int rmai_peer_pause(struct rmai_peer *peer, unsigned long deadline);
 
 static inline struct rmai_peer *rmai_peer(struct rmai_cluster *rc, u16 id)
 {

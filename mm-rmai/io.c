@@ -130,7 +130,7 @@ static int rmai_io_call(struct rmai_inode *ri, u16 node, u64 epoch, u64 pos,
 	msg = rmai_msg_alloc(GFP_KERNEL, RMAI_MSG_WRITE);
 	if (!msg)
 		return -ENOMEM;
-	do {
+	for (;;) {
 		err = rmai_peer_wait_up(peer, deadline);
 		if (err)
 			break;
@@ -141,7 +141,12 @@ static int rmai_io_call(struct rmai_inode *ri, u16 node, u64 epoch, u64 pos,
 		if (link)
 			rmai_link_put(link);
 		err = PTR_ERR_OR_ZERO(mr);
-	} while (err == -ENOTCONN);
+		if (err != -ENOTCONN)
+			break;
+		err = rmai_peer_pause(peer, deadline);
+		if (err)
+			break;
+	}
 	if (err)
 		goto out;
 	rmai_count(mrs, 1);

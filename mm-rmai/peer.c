@@ -145,6 +145,28 @@ int rmai_peer_wait_up(struct rmai_peer *peer, unsigned long deadline)
 	return READ_ONCE(peer->state) == RMAI_PEER_UP ? 0 : -EHOSTDOWN;
 }
 
+/**
+ * rmai_peer_pause() - an operation has ended for want of a connection: before the next try
+ * @peer: the peer
+ * @deadline: jiffies
+ *
+ * What has broken counts as a connection until it is taken down, by work items: they have
+ * to get a CPU. Waits for that, but not for long.
+ *
+ * Context: may sleep.
+ * Return: 0, -EINTR after a fatal signal, -EHOSTDOWN at the deadline.
+ */
+int rmai_peer_pause(struct rmai_peer *peer, unsigned long deadline)
+{
+	long left = wait_event_killable_timeout(peer->wait,
+						READ_ONCE(peer->state) != RMAI_PEER_UP,
+						HZ / 50);
+
+	if (left < 0)
+		return -EINTR;
+	return time_after(jiffies, deadline) ? -EHOSTDOWN : 0;
+}
+
 /* HELLO */
 
 /**

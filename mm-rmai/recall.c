@@ -115,18 +115,6 @@ void rmai_home_refill(struct rmai_inode *ri, u64 vmr)
 	rmai_for_folios(ri, vmr, 1, rmai_folio_refill, NULL);
 }
 
-/*
- * A connection that has broken stays for a moment until it is taken down: let that
- * happen. -EINTR, -EHOSTDOWN (at the deadline).
- */
-static int rmai_recall_pause(unsigned long deadline)
-{
-	schedule_timeout_killable(HZ / 50);
-	if (fatal_signal_pending(current))
-		return -EINTR;
-	return time_after(jiffies, deadline) ? -EHOSTDOWN : 0;
-}
-
 /* Keys to write to [off, end) with, as many as fit @hms; sets the message's */
 static int rmai_recall_keys(struct rmai_inode *ri, struct rmai_peer *peer, u64 off,
 			    u64 end, struct rmai_home_mr **hms, struct rmai_msg_recall *r)
@@ -148,21 +136,17 @@ static int rmai_recall_keys(struct rmai_inode *ri, struct rmai_peer *peer, u64 o
 		err = rmai_peer_wait_up(peer, deadline);
 		if (err)
 			break;
-		link = rmai_peer_link_get(peer);
-		if (!link) {
-			err = rmai_recall_pause(deadline);
-			if (err)
-				break;
-			continue;
-		}
 		span = rmai_key_span(&geom, key_bytes,
 				     rmai_key_number(&geom, key_bytes, off));
 		span.len = min(span.off + span.len, end) - off;
 		span.off = off;
-		hm = rmai_home_mr_make(ri, link->conn, span, true);
-		rmai_link_put(link);
+		link = rmai_peer_link_get(peer);
+		hm = link ? rmai_home_mr_make(ri, link->conn, span, true) :
+			    ERR_PTR(-ENOTCONN);
+		if (link)
+			rmai_link_put(link);
 		if (PTR_ERR_OR_ZERO(hm) == -ENOTCONN) {
-			err = rmai_recall_pause(deadline);
+			err = rmai_peer_pause(peer, deadline);
 			if (err)
 				break;
 			continue;
@@ -229,7 +213,7 @@ int rmai_recall(struct rmai_inode *ri, const struct rmai_dir *e, bool drop)
 		if ((err != -EAGAIN && err != -ENOTCONN && err != -EIO) || ++tries > 100)
 			break;
 		off = first;
-		err = rmai_recall_pause(jiffies + HZ);
+		err = rmai_peer_pause(peer, jiffies + HZ);
 		if (err)
 			break;
 	}

@@ -343,9 +343,11 @@ int rmai_call(struct rmai_cluster *rc, u16 node, struct rmai_msg *msg)
 		err = rmai_peer_wait_up(peer, deadline);
 		if (!err)
 			err = rmai_call_once(peer, msg, deadline);
-		if (err == -ENOTCONN && fatal_signal_pending(current))
-			err = -EINTR;
-	} while (err == -ENOTCONN);
+		if (err != -ENOTCONN)
+			break;
+		err = rmai_peer_pause(peer, rmai_is_patient(msg->type) ? jiffies + HZ :
+							      deadline);
+	} while (!err);
 	if (err)
 		return err;
 	return msg->status;

@@ -87,6 +87,17 @@ renames() {
 	echo "$failed of $((nth - 1)) failed, $half of them half-way"
 	[ $half -gt 0 ]
 }
+# A write(2) whose connection dies under it, before the home is asked, goes over the next one
+writes_go_on() {
+	local i again
+	again=$(stat reconnects)
+	for i in 1 2 3; do
+		inject fail_conn 100 1 && timeout -s KILL 20 region fill /rmai/open "$size" 3 &&
+			inject fail_conn 0 && within 20 region read /rmai/open 3 || return
+	done
+	echo "$(($(stat reconnects) - again)) reconnects"
+	[ $(($(stat reconnects) - again)) -ge 3 ]
+}
 # After it nothing is wrong, and all works
 well() {
 	region map /rmai/sealed 1 cold && region map /rmai/soft 2 cold && region read /rmai/open 3
@@ -128,6 +139,8 @@ for what; do
 			on $side && inject "$what" 0
 			meet "$what-$side"
 			on 2 && check "$what on node $side: all is well after it" within 20 well
+			[ "$side.$what" != 1.fail_conn ] || ! on 2 ||
+				check "a write goes on over the next connection" writes_go_on
 		done
 		;;
 	failslab | fail_page_alloc)

@@ -6,12 +6,14 @@
  *   fail_send	a message is refused with -EIO
  *   fail_rdma	an operation that went well is reported as failed, -EIO
  *   fail_reg	a registration fails with -EIO
- *   fail_conn	the connection dies when an operation is started on it
+ *   fail_conn	the connection dies when an operation, or a registration, is started
  *
  * On a reliable connection an operation that the network or the peer fails
  * takes the connection with it: that is fail_conn. fail_rdma and fail_reg
  * stand for what fails on this side of it.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
 
@@ -66,4 +68,19 @@ void rmai_rdma_fault_exit(void)
 bool rmai_rdma_should_fail(enum rmai_rdma_fault fault)
 {
 	return should_fail(rmai_rdma_faults[fault].attr, 1);
+}
+
+/**
+ * rmai_rdma_inject_loss - lose a connection, if it is time to
+ * @conn: connection, in use
+ *
+ * Context: any
+ */
+void rmai_rdma_inject_loss(struct rmai_rdma_conn *conn)
+{
+	if (!rmai_rdma_should_fail(RMAI_RDMA_FAIL_CONN))
+		return;
+	pr_warn_ratelimited("%s: peer %pISpc: injected loss of the connection\n",
+			    conn->xprt->name, &conn->conn.addr);
+	rmai_rdma_conn_kill(conn, -ECONNRESET);
 }

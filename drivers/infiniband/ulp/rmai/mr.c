@@ -210,6 +210,7 @@ struct rmai_mr *rmai_rdma_reg(struct rmai_conn *rc, struct scatterlist *sgl,
 	/* While the connection is in use the device stays, and xprt->pd */
 	if (!rmai_rdma_conn_enter(conn))
 		return ERR_PTR(-ENOTCONN);
+	rmai_rdma_inject_loss(conn);
 
 	ret = -ENOMEM;
 	m = kzalloc(sizeof(*m), GFP_KERNEL);

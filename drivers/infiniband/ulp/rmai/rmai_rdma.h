@@ -296,6 +296,7 @@ enum rmai_rdma_fault {
 void rmai_rdma_fault_init(void);
 void rmai_rdma_fault_exit(void);
 bool rmai_rdma_should_fail(enum rmai_rdma_fault fault);
+void rmai_rdma_inject_loss(struct rmai_rdma_conn *conn);
 #else
 static inline void rmai_rdma_fault_init(void) { }
 static inline void rmai_rdma_fault_exit(void) { }
@@ -303,6 +304,8 @@ static inline bool rmai_rdma_should_fail(enum rmai_rdma_fault fault)
 {
 	return false;
 }
+
+static inline void rmai_rdma_inject_loss(struct rmai_rdma_conn *conn) { }
 #endif
 
 #endif /* _RMAI_RDMA_H */

@@ -392,11 +392,7 @@ int rmai_rdma_rw(struct rmai_conn *rc, struct rmai_rdma *op)
 		return -EINVAL;
 	if (!rmai_rdma_conn_enter(conn))
 		return -ENOTCONN;
-	if (rmai_rdma_should_fail(RMAI_RDMA_FAIL_CONN)) {
-		pr_warn_ratelimited("%s: peer %pISpc: injected loss of the connection\n",
-				    conn->xprt->name, &rc->addr);
-		rmai_rdma_conn_kill(conn, -ECONNRESET);
-	}
+	rmai_rdma_inject_loss(conn);
 
 	io = rmai_rdma_io_alloc(conn, op);
 	if (!io) {
