@@ -186,7 +186,7 @@ static bool rmai_auto_here(struct rmai_inode *ri, struct rmai_span span)
 						  span.off + span.len - 1);
 }
 
-static bool rmai_is_auto(struct rmai_inode *ri)
+static bool rmai_is_auto(const struct rmai_inode *ri)
 {
 	return rmai_is_sealed(ri) && READ_ONCE(ri->attr.fetch) & RMAI_FETCH_AUTO;
 }
@@ -231,7 +231,7 @@ u64 rmai_fetch_unit(struct rmai_inode *ri, u64 off, u64 *skip)
  *
  * Return: bytes.
  */
-u64 rmai_fetch_size(struct rmai_inode *ri)
+u64 rmai_fetch_size(const struct rmai_inode *ri)
 {
 	u64 vmr_size = ri->geom.vmr_size;
 

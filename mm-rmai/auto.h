@@ -66,6 +66,6 @@ u64 rmai_auto_unit(const struct rmai_auto *a, u64 vmr_size);
 u64 rmai_auto_next(struct rmai_auto *a, u64 vmr_size, const struct rmai_auto_touch *t);
 
 u64 rmai_fetch_unit(struct rmai_inode *ri, u64 off, u64 *skip);
-u64 rmai_fetch_size(struct rmai_inode *ri);
+u64 rmai_fetch_size(const struct rmai_inode *ri);
 
 #endif /* _RMAI_AUTO_H */

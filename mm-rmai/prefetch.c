@@ -28,7 +28,9 @@
 
 #define RMAI_RANGES_MAX	1024		/* of advice that wait */
 #define RMAI_MISSED_MAX	8		/* touches; then what was foretold is wrong */
-#define RMAI_WATCHED	(RMAI_FETCH_SEQ | RMAI_FETCH_SCHEDULE | RMAI_FETCH_NEXT)
+#define RMAI_LONG_BYTES	(16ULL << 20)	/* of a run, for RMAI_FETCH_LONG */
+#define RMAI_RUNS_BITS	(RMAI_FETCH_SEQ | RMAI_FETCH_LONG)
+#define RMAI_WATCHED	(RMAI_RUNS_BITS | RMAI_FETCH_SCHEDULE | RMAI_FETCH_NEXT)
 
 /**
  * struct rmai_range - VMRs that were asked for
@@ -68,8 +70,23 @@ static u32 rmai_prefetch_watched(const struct rmai_inode *ri, const struct rmai_
 	/* MADV_SEQUENTIAL is an advice like others */
 	if (sequential && (mask & RMAI_FETCH_ADVICE))
 		mask |= RMAI_FETCH_SEQ;
+	/* What is fetched ahead are whole VMRs */
+	if ((mask & RMAI_FETCH_SEQ) || rmai_fetch_size(ri) < ri->geom.vmr_size)
+		mask &= ~RMAI_FETCH_LONG;
 	mask &= RMAI_WATCHED;
 	return mask && rmai_is_sealed(ri) && rmai_prefetch_vmrs(ri) < RMAI_NO_VMR ? mask : 0;
+}
+
+/* Steps of a run that is long enough for RMAI_FETCH_LONG */
+static u32 rmai_prefetch_sure(const struct rmai_inode *ri)
+{
+	return max_t(u64, DIV_ROUND_UP_ULL(RMAI_LONG_BYTES, ri->geom.vmr_size), 2);
+}
+
+/* Of what is @watched, may something be foretold? With RMAI_FETCH_LONG seldom. Under @lock */
+static bool rmai_prefetch_foretells(const struct rmai_prefetch *pf, u32 watched)
+{
+	return (watched & ~RMAI_FETCH_LONG) || (watched && pf->sure);
 }
 
 /* What is here */
@@ -154,19 +171,21 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 		rmai_ahead_waste(pf, v);	/* mm took it, without a word */
 	if (v && RMAI_AHEAD_BY(v >> 1) != RMAI_BY_ADVICE) {
 		pf->missed = 0;
-	} else if (++pf->missed == RMAI_MISSED_MAX) {
+	} else if (rmai_prefetch_foretells(pf, watched) && ++pf->missed == RMAI_MISSED_MAX) {
 		rmai_ahead_expire(pf, 0, -1);
 		rmai_runs_doubt(&pf->runs);
+		pf->sure = false;
 	}
 	/* MADV_RANDOM: no run */
-	if ((watched & RMAI_FETCH_SEQ) && !(vma && vma->vm_flags & VM_RAND_READ))
-		rmai_runs_touch(&pf->runs, vmr, told);
+	if ((watched & RMAI_RUNS_BITS) && !(vma && vma->vm_flags & VM_RAND_READ) &&
+	    rmai_runs_touch(&pf->runs, vmr, told) >= rmai_prefetch_sure(ri))
+		pf->sure = true;
 	if ((watched & RMAI_FETCH_SCHEDULE) && pf->order &&
 	    !rmai_order_touch(pf->order, vmr, &pf->plan))
 		rmai_ahead_expire(pf, U32_MAX, RMAI_BY_SCHEDULE);
 	if ((watched & RMAI_FETCH_NEXT) && pf->next)
 		rmai_next_touch(pf->next, vmr);
-	if (watched) {
+	if (rmai_prefetch_foretells(pf, watched)) {
 		rmai_prefetch_pays(pf);
 		rmai_prefetch_kick(pf);
 	}
@@ -240,13 +259,15 @@ void rmai_prefetch_miss(struct rmai_inode *ri, pgoff_t index,
  * rmai_prefetch_watches() - is it to be noticed which VMRs of a region are used?
  * @ri: region
  *
+ * A long run is one, whether or not each of its VMRs is noticed.
+ *
  * Context: any.
  */
 bool rmai_prefetch_watches(struct rmai_inode *ri)
 {
 	const struct rmai_prefetch *pf = rmai_prefetch_of(ri);
 
-	return pf && rmai_prefetch_watched(ri, pf, NULL);
+	return pf && (rmai_prefetch_watched(ri, pf, NULL) & ~RMAI_FETCH_LONG);
 }
 
 /* Fetching */
@@ -330,18 +351,21 @@ static bool rmai_prefetch_foretold(struct rmai_prefetch *pf)
 	struct rmai_plan *plan = &pf->plan;
 	unsigned int i, limit, pending;
 
-	if (!watched)
-		return true;
 	spin_lock(&pf->lock);
+	if (!rmai_prefetch_foretells(pf, watched)) {
+		spin_unlock(&pf->lock);
+		return true;
+	}
 	limit = rmai_prefetch_limit(pf);
 	if (pf->pending >= limit)
 		rmai_ahead_expire(pf, limit + limit / 4 + 8, -1);
 	plan->vmrs = rmai_prefetch_vmrs(ri);
 	plan->ahead = limit;
+	plan->sure = watched & RMAI_FETCH_LONG ? rmai_prefetch_sure(ri) : 0;
 	plan->nr = 0;
 	if ((watched & RMAI_FETCH_SCHEDULE) && pf->order)
 		rmai_order_plan(pf->order, plan);
-	if ((watched & RMAI_FETCH_SEQ) && plan->nr < limit)
+	if ((watched & RMAI_RUNS_BITS) && plan->nr < limit)
 		rmai_runs_plan(&pf->runs, plan);
 	if ((watched & RMAI_FETCH_NEXT) && pf->next && plan->nr < limit)
 		rmai_next_plan(pf->next, plan);
@@ -459,7 +483,8 @@ void rmai_prefetch_ended(struct rmai_inode *ri, u64 vmr, u64 begun, u64 bytes, i
 	spin_lock(&pf->lock);
 	rmai_pace_end(&pf->pace, now, now - begun, err ? 0 : bytes);
 	if (!err) {
-		if (pf->nr_ranges || rmai_prefetch_watched(ri, pf, NULL))
+		if (pf->nr_ranges ||
+		    rmai_prefetch_foretells(pf, rmai_prefetch_watched(ri, pf, NULL)))
 			rmai_prefetch_kick(pf);
 	} else if (rmai_ahead_remove(pf, vmr)) {
 		/* Nobody has asked for it yet; let who does find out */
@@ -520,7 +545,7 @@ int rmai_fetch_ahead(struct rmai_inode *ri, u64 off, u64 end)
  * rmai_prefetch_closed() - nobody has the region open on this node any more
  * @ri: region
  *
- * What is known of its order stays, for who opens it next.
+ * What is known of its order stays, for who opens it next; runs were of programs that are gone.
  */
 void rmai_prefetch_closed(struct rmai_inode *ri)
 {
@@ -533,6 +558,8 @@ void rmai_prefetch_closed(struct rmai_inode *ri)
 	spin_lock(&pf->lock);
 	memcg = pf->memcg;
 	pf->memcg = NULL;
+	memset(&pf->runs, 0, sizeof(pf->runs));
+	pf->sure = false;
 	WRITE_ONCE(pf->sequential, false);
 	spin_unlock(&pf->lock);
 	mem_cgroup_put(memcg);

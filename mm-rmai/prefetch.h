@@ -33,12 +33,6 @@ enum rmai_foresight {
 	RMAI_FORESIGHTS
 };
 
-/* The bit of struct rmai_attr.fetch that allows it */
-static inline u32 rmai_foresight_bit(enum rmai_foresight by)
-{
-	return RMAI_FETCH_ADVICE << by;
-}
-
 /**
  * enum rmai_presence - is a VMR here?
  * @RMAI_HERE: yes, and it was used
@@ -55,6 +49,8 @@ enum rmai_presence {
  * struct rmai_plan - what is to be fetched next, most urgent first
  * @vmrs: how many the region has
  * @ahead: how many may be ahead of use, up to RMAI_PLAN_MAX
+ * @sure: steps of a run that is believed, for an eighth as many more; 0: two, for twice
+ *	as many
  * @presence: of a VMR; does not sleep
  * @nr: entries of @v
  * @v: VMRs that are missing, and why they are in the plan
@@ -62,6 +58,7 @@ enum rmai_presence {
 struct rmai_plan {
 	u32			vmrs;
 	unsigned int		ahead;
+	u32			sure;
 	enum rmai_presence	(*presence)(const struct rmai_plan *plan, u32 vmr);
 	unsigned int		nr;
 	struct {
@@ -105,7 +102,7 @@ struct rmai_runs {
 	bool		doubt;
 };
 
-void rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told);
+u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told);
 void rmai_runs_doubt(struct rmai_runs *runs);
 void rmai_runs_plan(const struct rmai_runs *runs, struct rmai_plan *plan);
 

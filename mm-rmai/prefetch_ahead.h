@@ -31,6 +31,7 @@
  * @window: how many may be @pending
  * @blocked: jiffies until which nothing is fetched ahead
  * @sequential: a mapping with MADV_SEQUENTIAL has been used, so runs are followed
+ * @sure: there was a run that is long enough for RMAI_FETCH_LONG
  * @pace: how fast VMRs come
  * @runs: RMAI_BY_SEQ
  * @order: RMAI_BY_SCHEDULE; NULL as long as it is not wanted
@@ -53,6 +54,7 @@ struct rmai_prefetch {
 	unsigned int		window;
 	unsigned long		blocked;
 	bool			sequential;
+	bool			sure;
 	struct rmai_pace	pace;
 	struct rmai_runs	runs;
 	struct rmai_order	*order;

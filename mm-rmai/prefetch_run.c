@@ -15,6 +15,7 @@
 #define RMAI_RUN_AGE	64	/* touches after which a run has ended */
 #define RMAI_RUN_BEHIND	16	/* touches after which nobody comes behind it any more */
 #define RMAI_RUN_TOLD	3	/* steps that a run is worth that is told of */
+#define RMAI_RUN_SHARE	8	/* of a run that has to be sure, this part again */
 
 /**
  * rmai_plan_add() - one more VMR, unless it is in the plan already
@@ -74,8 +75,10 @@ static s64 rmai_run_steps(const struct rmai_run *run, u32 vmr)
  * @vmr: index
  * @told: the next ones are to follow in order, it is said; that is believed until
  *	nothing that was foretold is used
+ *
+ * Return: steps of the run that it is part of.
  */
-void rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
+u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 {
 	struct rmai_run *run, *near = NULL, *oldest = &runs->run[0];
 	unsigned int i;
@@ -93,18 +96,18 @@ void rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 		/* What comes then is another run over the same VMRs */
 		ended = run->steps > 1 && runs->clock - run->used > RMAI_RUN_BEHIND;
 		if (run->last == vmr && !ended)
-			return;
+			return run->steps;
 		steps = run->steps ? rmai_run_steps(run, vmr) : 0;
 		if (steps >= 1 && steps <= RMAI_RUN_GAP) {
 			run->last = vmr;
 			if (++run->steps > 1)
 				runs->doubt = false;
 			run->used = runs->clock;
-			return;
+			return run->steps;
 		}
 		/* A thread that comes behind */
 		if (run->steps > 1 && !ended && steps < 0 && steps >= -RMAI_RUN_GAP)
-			return;
+			return 0;
 		if (run->steps < 2 && abs((s64)vmr - run->last) <= RMAI_STRIDE_MAX &&
 		    (!near || run->used > near->used))
 			near = run;
@@ -119,6 +122,7 @@ void rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 	}
 	run->last = vmr;
 	run->used = runs->clock;
+	return run->steps;
 }
 
 /**
@@ -136,11 +140,14 @@ void rmai_runs_doubt(struct rmai_runs *runs)
 
 static void rmai_run_plan(const struct rmai_run *run, struct rmai_plan *plan)
 {
-	/* Twice as far as it has been right */
-	unsigned int ahead = min(plan->ahead, 2 * (run->steps - 1));
+	/* Twice as far as it has been right; or far less, when it has been so for long */
+	u32 steps = plan->sure ? run->steps / RMAI_RUN_SHARE : 2 * (run->steps - 1);
+	unsigned int ahead = min(plan->ahead, steps);
 	unsigned int looks = ahead + RMAI_PLAN_MAX;
 	s64 vmr = run->last;
 
+	if (run->steps < plan->sure)
+		return;
 	while (ahead && looks--) {
 		vmr += run->stride;
 		if (vmr < 0 || vmr >= plan->vmrs)

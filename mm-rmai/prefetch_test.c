@@ -196,6 +196,27 @@ static void runs_told(struct kunit *test)
 	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 801, 802);
 }
 
+/* RMAI_FETCH_LONG: for long, and then not far */
+static void runs_long(struct kunit *test)
+{
+	struct world *w = world_make(test, 8);
+	struct rmai_runs runs = {};
+	u32 i;
+
+	w->plan.sure = 10;
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_EQ(test, rmai_runs_touch(&runs, 100 + i, false), i);
+	rmai_runs_plan(&runs, &w->plan);
+	KUNIT_EXPECT_EQ(test, w->plan.nr, 0);
+	KUNIT_EXPECT_EQ(test, rmai_runs_touch(&runs, 110, false), 10);
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 111);
+	for (; i < 25; i++)
+		rmai_runs_touch(&runs, 100 + i, false);
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 125, 126, 127);
+}
+
 static void runs_random(struct kunit *test)
 {
 	struct world *w = world_make(test, 16);
@@ -452,6 +473,7 @@ static struct kunit_case prefetch_cases[] = {
 	KUNIT_CASE(runs_behind),
 	KUNIT_CASE(runs_doubted),
 	KUNIT_CASE(runs_told),
+	KUNIT_CASE(runs_long),
 	KUNIT_CASE(runs_random),
 	KUNIT_CASE(pace),
 	KUNIT_CASE(order_bounds),

@@ -10,7 +10,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 need_cluster 2
-[ $# -gt 0 ] || set -- off runs advised schedule next wrong budget willneed populate min max looks unlink kill cut
+[ $# -gt 0 ] || set -- off runs long advised schedule next wrong budget willneed populate min max looks unlink kill cut
 budget=$cfg/cache_bytes
 vmr=$((128 << 10)) vmrs=64
 f=/rmai/ahead g=/rmai/other
@@ -68,11 +68,31 @@ t_runs() {
 		[ "$(of /rmai/open prefetch_seq_hits)" = 0 ] && rm /rmai/open
 }
 
+# By default: after 16 MiB, 128 VMRs, and no more than an eighth of that
+t_long() {
+	local l=/rmai/long f=/rmai/long
+	region create $l vmr=$vmr nodes=1 >/dev/null && region fill $l $((200 * vmr)) 4 >/dev/null &&
+		region seal $l >/dev/null && region drop $l >/dev/null && before || return
+	region touch $l 4 0-99 >/dev/null && is_now fetch_vmrs -eq 100 && none || return
+	region drop $l >/dev/null && before && region touch $l 4 0-149 pause="$pause" >/dev/null &&
+		is_now prefetch_seq_hits -ge 12 && is_now fetch_vmrs -le $((150 + 19)) || return
+	# Not where it is switched off, nor where runs are short
+	region set $l fetch=advice >/dev/null && region drop $l >/dev/null && before &&
+		region touch $l 4 0-199 >/dev/null && is_now fetch_vmrs -eq 200 && none || return
+	region set $l fetch=advice,long >/dev/null && region drop $l >/dev/null && before &&
+		region touch $l 4 0-99,101-199 >/dev/null && is_now prefetch_seq_hits -ge 40 &&
+		region drop $l >/dev/null && before &&
+		region touch $l 4 20-99,110-189,0-10 >/dev/null && is_now fetch_vmrs -eq 171 && none &&
+		rm $l
+}
+
 # MADV_SEQUENTIAL is an advice, and MADV_RANDOM another; both end with the mapping
 t_advised() {
 	fetch advice && cold && touch_vmrs 0-63 "" advice=sequential &&
 		is_now prefetch_seq_hits -ge 56 && is_now prefetch_seq_waste -eq 0 &&
 		cold && touch_vmrs 0-31 && is_now fetch_vmrs -eq 32 && none || return
+	# From the first one on
+	cold && touch_vmrs 5 1000 advice=sequential && is_now fetch_vmrs -ge 2 || return
 	fetch none && cold && touch_vmrs 0-31 "" advice=sequential && none || return
 	fetch seq && cold && touch_vmrs 0-31 "" advice=random && none
 }
@@ -276,6 +296,7 @@ for t; do
 	case $t in
 	off) name="nothing but what is touched" ;;
 	runs) name="runs: sequential, strided, backwards" ;;
+	long) name="by default only what continues a long run" ;;
 	advised) name="MADV_SEQUENTIAL, MADV_RANDOM" ;;
 	schedule) name="the order of the last pass" ;;
 	next) name="what followed what" ;;

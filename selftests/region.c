@@ -18,7 +18,7 @@ static void usage(void)
 {
 	fputs("usage: region COMMAND ...\n"
 	      "  create PATH [vmr=N] [stripe=N] [nodes=ID,ID...] [on_loss=block|sigbus]\n"
-	      "         [fetch=advice,seq,schedule,next,auto|none] [cache_min=N] [cache_max=N]\n"
+	      "         [fetch=advice,seq,schedule,next,auto,long|none] [cache_min=N] [cache_max=N]\n"
 	      "  set PATH ...            change them: what create takes\n"
 	      "  fill PATH SIZE SEED     write a pattern\n"
 	      "  seal PATH\n"
@@ -124,7 +124,7 @@ static int open_region(const char *path, int flags)
 /* "advice,seq": names of bits, in their order */
 static uint32_t fetch_bits(const char *list)
 {
-	static const char * const names[] = { "advice", "seq", "schedule", "next", "auto" };
+	static const char * const names[] = { "advice", "seq", "schedule", "next", "auto", "long" };
 	uint32_t bits = 0;
 	unsigned int i;
 
@@ -133,10 +133,10 @@ static uint32_t fetch_bits(const char *list)
 	while (*list) {
 		size_t len = strcspn(list, ",");
 
-		for (i = 0; i < 5; i++)
+		for (i = 0; i < sizeof(names) / sizeof(*names); i++)
 			if (strlen(names[i]) == len && !strncmp(list, names[i], len))
 				break;
-		if (i == 5)
+		if (i == sizeof(names) / sizeof(*names))
 			die("%s: no such source", list);
 		bits |= 1U << i;
 		list += len + (list[len] == ',');

@@ -241,10 +241,10 @@ bench_open_cost() {
 	guests "$dir" "${fabric[0]}" 900 opencost.sh "$bin" "$bytes" "$pairs"
 	mapfile -t runs < <(awk '{ printf "%.4f\n", $1 / $2 }' "$out/$dir/pairs")
 	[ ${#runs[@]} = "$pairs" ] || die "$pairs pairs are not in $out/$dir/pairs"
-	note=$(awk '{ printf "%s%.1f and %.1f", (NR > 1 ? ", " : ""), $2 / 1e6, $1 / 1e6 }' \
+	note=$(awk '{ printf "%s%.1f and %.1f (%.1f)", (NR > 1 ? ", " : ""), $2 / 1e6, $1 / 1e6, $3 / 1e6 }' \
 		"$out/$dir/pairs")
 	figure "open-cost-${fabric[0]}" ">=" 0.85 "of a sealed region's" \
-		"$mib MiB, cold, in order, VMRs of 2 MiB; sealed and open in turns, MB/s: $note" "${runs[@]}"
+		"$mib MiB, cold, in order, VMRs of 2 MiB; nothing fetched ahead of either; sealed and open in turns (and sealed with what is fetched ahead by default), MB/s: $note" "${runs[@]}"
 }
 
 # per_gib FILE COPIES BYTES: instructions for a GiB without copies, of each line

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bench-touch make [-ao] [-v VMR_SIZE] [-n NODE] NAME SIZE: writes a region and seals it
+ * bench-touch make [-afo] [-v VMR_SIZE] [-n NODE] NAME SIZE: writes a region and seals it
  *	(-o: leaves it open).
  * bench-touch touch [-ks] NAME: maps it, reads a word of each page in order, and
  * prints what that cost as one line of JSON.
@@ -187,9 +187,10 @@ static void touch(const char *name, bool keep, bool sequential)
 
 static void usage(void)
 {
-	fputs("usage: bench-touch make [-ao] [-v VMR_SIZE] [-n NODE] NAME SIZE\n"
+	fputs("usage: bench-touch make [-afo] [-v VMR_SIZE] [-n NODE] NAME SIZE\n"
 	      "       bench-touch touch [-ks] NAME\n"
 	      "  -a  the size of fetches is chosen by what is used\n"
+	      "  -f  what faults is fetched, and nothing ahead\n"
 	      "  -k  keep: replicas that are here already are not dropped first\n"
 	      "  -s  madvise(MADV_SEQUENTIAL)\n", stderr);
 	exit(2);
@@ -207,10 +208,13 @@ int main(int argc, char **argv)
 		usage();
 	argc--;
 	argv++;
-	while ((opt = getopt(argc, argv, "akosv:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "afkosv:n:")) != -1) {
 		switch (opt) {
 		case 'a':
 			fetch |= RMAI_FETCH_AUTO;
+			break;
+		case 'f':
+			fetch = 0;
 			break;
 		case 'k':
 			keep = true;

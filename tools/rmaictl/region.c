@@ -23,7 +23,7 @@ const char * const on_loss_names[] = {
 	[RMAI_ON_LOSS_SIGBUS]	= "sigbus",
 };
 
-const char * const fetch_names[] = { "advice", "seq", "schedule", "next", "auto" };
+const char * const fetch_names[] = { "advice", "seq", "schedule", "next", "auto", "long" };
 
 /* "seq,next": names of RMAI_FETCH_* */
 static bool parse_fetch(struct rmai_attr *attr, const char *arg)
@@ -111,7 +111,7 @@ const char *region_option(struct region_opts *opts, int key, const char *arg)
 		break;
 	case KEY_FETCH:
 		if (!parse_fetch(attr, arg))
-			return "--fetch: none, default, or of advice,seq,schedule,next,auto";
+			return "--fetch: none, default, or of advice,long,seq,schedule,next,auto";
 		attr->mask |= RMAI_ATTR_FETCH;
 		break;
 	case KEY_CACHE_MIN:
@@ -174,7 +174,7 @@ const struct argp_option region_argp_options[] = {
 	{ "on-loss", KEY_ON_LOSS, "block|sigbus|default", 0,
 	  "What a fault does whose data cannot be had", 0 },
 	{ "fetch", KEY_FETCH, "LIST", 0,
-	  "What is fetched ahead: none, default, or of advice,seq,schedule,next,auto", 0 },
+	  "What is fetched ahead: none, default, or of advice,long,seq,schedule,next,auto", 0 },
 	{ "cache-min", KEY_CACHE_MIN, "SIZE", 0,
 	  "Of its replicas a node keeps so much while others have more than theirs (0)", 0 },
 	{ "cache-max", KEY_CACHE_MAX, "SIZE", 0,

@@ -199,7 +199,7 @@ extern const struct argp_option mount_options[];
 extern const struct argp names_argp;
 #define ON_LOSS_NAMES	3
 extern const char * const on_loss_names[];	/* by enum rmai_on_loss */
-#define FETCH_NAMES	5
+#define FETCH_NAMES	6
 extern const char * const fetch_names[];	/* by bit of RMAI_FETCH_* */
 
 /* Where rmaifs is mounted: @mount, or where it is found */

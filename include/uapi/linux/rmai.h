@@ -37,8 +37,9 @@ enum rmai_on_loss {
 #define RMAI_FETCH_SCHEDULE	(1U << 2)	/* the order of the last pass, replayed */
 #define RMAI_FETCH_NEXT		(1U << 3)	/* what followed what was touched before */
 #define RMAI_FETCH_AUTO		(1U << 4)	/* and less than a VMR, if that is used better */
-#define RMAI_FETCH_ALL		0x1fU
-#define RMAI_FETCH_DEFAULT	RMAI_FETCH_ADVICE
+#define RMAI_FETCH_LONG		(1U << 5)	/* runs of 16 MiB and more */
+#define RMAI_FETCH_ALL		0x3fU
+#define RMAI_FETCH_DEFAULT	(RMAI_FETCH_ADVICE | RMAI_FETCH_LONG)
 
 /* struct rmai_attr.flags (read only) */
 #define RMAI_REGION_SEALED	(1U << 0)	/* F_SEAL_WRITE|GROW|SHRINK are set */
@@ -123,7 +124,7 @@ struct rmai_attr {
  *	can map
  * @prefetch_advice_hits: VMRs fetched ahead for madvise(2) and the like, and used
  * @prefetch_advice_waste: of these, the ones that were dropped before
- * @prefetch_seq_hits: likewise, of VMRs that continued a run (RMAI_FETCH_SEQ)
+ * @prefetch_seq_hits: likewise, of VMRs that continued a run (RMAI_FETCH_SEQ, _LONG)
  * @prefetch_seq_waste: and dropped
  * @prefetch_schedule_hits: that came next in the last pass (RMAI_FETCH_SCHEDULE)
  * @prefetch_schedule_waste: and dropped
