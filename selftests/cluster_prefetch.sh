@@ -32,7 +32,7 @@ meet made
 of() { share stat "$1" | sed -n "s/^$2=//p"; }	# of PATH COUNTER
 counts() { share stat $f | grep prefetch; }
 # since NAME: what a counter of $f is more than in $tmp/before
-before() { share stat $f >"$tmp/before"; }
+before() { share stat "$f" >"$tmp/before"; }
 since() { echo $(($(of $f "$1") - $(sed -n "s/^$1=//p" "$tmp/before"))); }
 cold() { region drop $f >/dev/null && region drop $g >/dev/null && before; }
 fetch() { region set $f fetch="$1" >/dev/null; }

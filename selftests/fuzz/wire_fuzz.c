@@ -118,7 +118,7 @@ static void check_attr(const struct rmai_wire_attr *a, bool whole)
 	promise(a->mode <= 07777);
 	promise(!(a->seals & ~0xfU));
 	promise(a->on_loss <= 2);
-	promise(a->fetch <= 0x1f);
+	promise(a->fetch <= 0x3f);
 	promise(!a->cache_max || a->cache_min <= a->cache_max);
 	promise(!(a->flags & ~RMAI_REGION_ANON));
 	promise(a->owner <= 64);
