@@ -123,6 +123,7 @@ for phase in "${phases[@]}"; do
 	home) faults="pause cut" driver=2 ;;
 	esac
 	if [ "$boot" = 0 ]; then
+		echo "linear: phase $phase begins" >/dev/kmsg
 		if on 1; then
 			mkdir "$d"
 			check "$phase: a region" region create "$f" vmr=4K on_loss=sigbus nodes=1
@@ -151,7 +152,7 @@ for phase in "${phases[@]}"; do
 	fi
 	worker_ends() { wait "$worker"; local rc=$?; cat "$tmp/worker"; return $rc; }
 	check "$phase: worker" worker_ends
-	[ "${phase%-*}" != calm ] || check "$phase: nothing that was written" nothing_given_up
+	[ "${phase%-*}" != calm ] || check "$phase: nothing that was written" nothing_given_up "phase $phase begins"
 	meet "end-$phase"
 	if on 1; then
 		checked() {

@@ -107,7 +107,10 @@ peer_is() { [ "$(cat "$mm/nodes/$1/state")" = "$2" ]; }
 is() { [ "$(cat "$1")" = "$2" ] || { echo "$1: $(cat "$1"), not $2"; return 1; }; }
 
 # A home and a writer that do not agree on who has a VMR say so; so do nodes that lose a peer
-nothing_given_up() { ! dmesg | grep "VMR [0-9]*.* is lost"; }
+nothing_given_up() {	# nothing_given_up [MARK]: since MARK went to /dev/kmsg, if it is still there
+	! dmesg | awk -v mark="${1:-no mark}" 'index($0, mark) { n = 0; next } { line[n++] = $0 }
+		END { for (i = 0; i < n; i++) print line[i] }' | grep "VMR [0-9]*.* is lost"
+}
 
 gauges="regions regions_open home_pages replica_pages mrs address_bytes"
 gauges_are_0() {
