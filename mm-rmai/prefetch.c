@@ -151,6 +151,7 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 	u64 vmr = rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT);
 	bool told = vma && (vma->vm_flags & VM_SEQ_READ) &&
 		    (rmai_prefetch_mask(ri) & RMAI_FETCH_ADVICE);
+	bool taught, fresh;
 	unsigned long v;
 	u32 watched;
 
@@ -176,8 +177,11 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 		rmai_runs_doubt(&pf->runs);
 		pf->sure = false;
 	}
+	/* What was here before is used again: that is no long run */
+	fresh = v || !rmai_page_here(ri, index);
+	taught = (watched & RMAI_FETCH_SEQ) || ((watched & RMAI_FETCH_LONG) && fresh);
 	/* MADV_RANDOM: no run */
-	if ((watched & RMAI_RUNS_BITS) && !(vma && vma->vm_flags & VM_RAND_READ) &&
+	if (taught && !(vma && vma->vm_flags & VM_RAND_READ) &&
 	    rmai_runs_touch(&pf->runs, vmr, told) >= rmai_prefetch_sure(ri))
 		pf->sure = true;
 	if ((watched & RMAI_FETCH_SCHEDULE) && pf->order &&

@@ -49,7 +49,7 @@ enum rmai_presence {
  * struct rmai_plan - what is to be fetched next, most urgent first
  * @vmrs: how many the region has
  * @ahead: how many may be ahead of use, up to RMAI_PLAN_MAX
- * @sure: steps of a run that is believed, for an eighth as many more; 0: two, for twice
+ * @sure: steps in a row of a run that is believed, for an eighth as many more; 0: two, for twice
  *	as many
  * @presence: of a VMR; does not sleep
  * @nr: entries of @v
@@ -81,12 +81,14 @@ bool rmai_plan_next(struct rmai_plan *plan, u32 vmr, enum rmai_foresight by,
  * @last: touched last
  * @stride: distance, may be negative
  * @steps: how often it was that; 0: @stride is not known yet
+ * @exact: of these, how many in a row without one left out
  * @used: value of rmai_runs.clock when it last went on; 0: never, free
  */
 struct rmai_run {
 	u32	last;
 	s32	stride;
 	u32	steps;
+	u32	exact;
 	u32	used;
 };
 

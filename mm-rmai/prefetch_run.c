@@ -76,7 +76,7 @@ static s64 rmai_run_steps(const struct rmai_run *run, u32 vmr)
  * @told: the next ones are to follow in order, it is said; that is believed until
  *	nothing that was foretold is used
  *
- * Return: steps of the run that it is part of.
+ * Return: steps in a row of the run that it is part of, none left out.
  */
 u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 {
@@ -96,14 +96,15 @@ u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 		/* What comes then is another run over the same VMRs */
 		ended = run->steps > 1 && runs->clock - run->used > RMAI_RUN_BEHIND;
 		if (run->last == vmr && !ended)
-			return run->steps;
+			return run->exact;
 		steps = run->steps ? rmai_run_steps(run, vmr) : 0;
 		if (steps >= 1 && steps <= RMAI_RUN_GAP) {
 			run->last = vmr;
+			run->exact = steps == 1 ? run->exact + 1 : 0;
 			if (++run->steps > 1)
 				runs->doubt = false;
 			run->used = runs->clock;
-			return run->steps;
+			return run->exact;
 		}
 		/* A thread that comes behind */
 		if (run->steps > 1 && !ended && steps < 0 && steps >= -RMAI_RUN_GAP)
@@ -120,9 +121,10 @@ u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 		run->stride = near ? (s64)vmr - near->last : 0;
 		run->steps = near ? 1 : 0;
 	}
+	run->exact = near ? 1 : 0;
 	run->last = vmr;
 	run->used = runs->clock;
-	return run->steps;
+	return run->exact;
 }
 
 /**
@@ -141,12 +143,12 @@ void rmai_runs_doubt(struct rmai_runs *runs)
 static void rmai_run_plan(const struct rmai_run *run, struct rmai_plan *plan)
 {
 	/* Twice as far as it has been right; or far less, when it has been so for long */
-	u32 steps = plan->sure ? run->steps / RMAI_RUN_SHARE : 2 * (run->steps - 1);
+	u32 steps = plan->sure ? run->exact / RMAI_RUN_SHARE : 2 * (run->steps - 1);
 	unsigned int ahead = min(plan->ahead, steps);
 	unsigned int looks = ahead + RMAI_PLAN_MAX;
 	s64 vmr = run->last;
 
-	if (run->steps < plan->sure)
+	if (run->exact < plan->sure)
 		return;
 	while (ahead && looks--) {
 		vmr += run->stride;

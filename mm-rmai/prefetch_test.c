@@ -215,6 +215,10 @@ static void runs_long(struct kunit *test)
 		rmai_runs_touch(&runs, 100 + i, false);
 	rmai_runs_plan(&runs, &w->plan);
 	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 125, 126, 127);
+	/* One is left out: it begins anew */
+	KUNIT_EXPECT_EQ(test, rmai_runs_touch(&runs, 126, false), 0);
+	rmai_runs_plan(&runs, &w->plan);
+	KUNIT_EXPECT_EQ(test, w->plan.nr, 0);
 }
 
 static void runs_random(struct kunit *test)

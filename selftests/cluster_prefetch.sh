@@ -80,7 +80,8 @@ t_long() {
 	region set $l fetch=advice >/dev/null && region drop $l >/dev/null && before &&
 		region touch $l 4 0-199 >/dev/null && is_now fetch_vmrs -eq 200 && none || return
 	region set $l fetch=advice,long >/dev/null && region drop $l >/dev/null && before &&
-		region touch $l 4 0-99,101-199 >/dev/null && is_now prefetch_seq_hits -ge 40 &&
+		region touch $l 4 0-99,101-199 >/dev/null && is_now fetch_vmrs -eq 199 && none &&
+		region touch $l 4 0-199 >/dev/null && is_now fetch_vmrs -eq 200 && none &&
 		region drop $l >/dev/null && before &&
 		region touch $l 4 20-99,110-189,0-10 >/dev/null && is_now fetch_vmrs -eq 171 && none &&
 		rm $l
