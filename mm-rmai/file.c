@@ -243,8 +243,27 @@ bool rmai_folio_is_store(struct folio *folio)
 	return rmai_folio(folio) && folio_test_dirty(folio);
 }
 
+#ifdef CONFIG_MIGRATION
+/*
+ * A locked folio that is not uptodate is one that is being fetched, to those who
+ * invalidate: the new one is never to be taken for that. It has its content before
+ * anyone can find it.
+ */
+static int rmai_migrate_folio(struct address_space *mapping, struct folio *dst,
+			      struct folio *src, enum migrate_mode mode)
+{
+	if (folio_test_uptodate(src))
+		folio_mark_uptodate(dst);
+	else
+		folio_clear_uptodate(dst);
+	return filemap_migrate_folio(mapping, dst, src, mode);
+}
+#else
+#define rmai_migrate_folio NULL
+#endif
+
 const struct address_space_operations rmai_aops = {
 	.dirty_folio		= noop_dirty_folio,
-	.migrate_folio		= filemap_migrate_folio,
+	.migrate_folio		= rmai_migrate_folio,
 	.error_remove_folio	= rmai_error_remove_folio,
 };

@@ -5,9 +5,27 @@
  */
 #define pr_fmt(fmt) "rmai: " fmt
 
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
 #include "internal.h"
+
+/*
+ * Reclaim is for replicas of what is sealed. What is stored cannot go; and reclaim
+ * unlocks a folio that it could not drop before it has flushed the TLB, so that an open
+ * region's could still be read and written when it is another node's already. Those
+ * rmai_evict() drops.
+ */
+static void rmai_inode_evictable(struct rmai_inode *ri)
+{
+	struct address_space *mapping = ri->vfs.i_mapping;
+
+	if (!mapping_unevictable(mapping) ||
+	    !(ri->rc->cfg.nodes[ri->rc->self - 1].role & RMAI_ROLE_COMPUTE))
+		return;
+	mapping_clear_unevictable(mapping);
+	shmem_unlock_mapping(mapping);
+}
 
 /* Attributes from the owner; older ones than known are ignored */
 void rmai_inode_update(struct rmai_inode *ri, const struct rmai_wire_attr *attr)
@@ -44,6 +62,8 @@ void rmai_inode_update(struct rmai_inode *ri, const struct rmai_wire_attr *attr)
 		WRITE_ONCE(ri->frozen, true);
 	}
 	spin_unlock(&ri->attr_lock);
+	if (rmai_is_sealed(ri))
+		rmai_inode_evictable(ri);
 }
 
 /**
@@ -73,8 +93,7 @@ struct inode *rmai_iget_attr(struct rmai_cluster *rc,
 	inode->i_mapping->a_ops = &rmai_aops;
 	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER_MOVABLE);
 	mapping_set_large_folios(inode->i_mapping);
-	if (!(rc->cfg.nodes[rc->self - 1].role & RMAI_ROLE_COMPUTE))
-		mapping_set_unevictable(inode->i_mapping);
+	mapping_set_unevictable(inode->i_mapping);
 	rmai_inode_update(ri, attr);
 	unlock_new_inode(inode);
 	return inode;

@@ -59,8 +59,13 @@ if on 1; then
 	referee=$!
 fi
 
-# Clean page cache goes at any time
-while sleep 2; do echo 3 >/proc/sys/vm/drop_caches; done &
+# Clean page cache goes at any time, pages move, and reclaim looks at what is left
+squeeze() {
+	echo 3 >/proc/sys/vm/drop_caches
+	echo 1 >/proc/sys/vm/compact_memory
+	echo 32M >/sys/fs/cgroup/memory.reclaim
+}
+while sleep 2; do squeeze 2>/dev/null; done &
 dropper=$!
 
 # harm FAULT NODE: and undo it, when it has been noticed, or before
