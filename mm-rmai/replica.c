@@ -95,8 +95,8 @@ struct folio *rmai_replica_folio(struct rmai_inode *ri, pgoff_t index)
  * @all_cpus: also what is new, and so in other CPUs' batches for the LRU; costs
  *	a work item on each
  *
- * What is stored here is dirty, and stays. So does what is open: others may store to
- * it, and count on this node to have it.
+ * What is stored here, or was written here, is dirty, and stays. That a replica of an
+ * open region is gone its home need not know: an INV finds nothing.
  *
  * Context: may sleep for @all_cpus, never for the network.
  */
@@ -105,8 +105,6 @@ void rmai_replicas_drop(struct rmai_inode *ri, pgoff_t first, pgoff_t last,
 {
 	unsigned long stay = 0;
 
-	if (!rmai_is_sealed(ri))
-		return;
 	lru_add_drain();
 	mapping_try_invalidate(ri->vfs.i_mapping, first, last, &stay);
 	if (stay && all_cpus) {

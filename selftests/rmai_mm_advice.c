@@ -105,7 +105,7 @@ MM_TEST(dontneed_part)
 	EXPECT_EQ(-1, rmai_wrong(self->p, LEN, 0, 1));
 	EXPECT_EQ(-1, rmai_wrong(self->other + 5 * VMR, VMR, 5 * VMR, 1));
 	EXPECT_EQ(0, madvise(self->p + 2 * VMR + PAGE, 6 * VMR, MADV_DONTNEED));
-	if (sealed(variant->kind)) {
+	if (replicas(variant->kind)) {
 		unsigned char vec[PAGES];
 
 		ASSERT_EQ(0, mincore(self->p, LEN, vec));
@@ -129,7 +129,7 @@ MM_TEST(dontneed_locked)
 	EXPECT_EQ(PAGES, mm_resident(self->p, LEN));
 	EXPECT_EQ(0, madvise(self->p, LEN, MADV_DONTNEED_LOCKED));
 	EXPECT_EQ(0, smaps_kb(self->p, "Rss", NULL, 0));
-	if (sealed(variant->kind))
+	if (replicas(variant->kind))
 		EXPECT_EQ(0, mm_resident(self->p, LEN));
 	EXPECT_EQ(-1, rmai_wrong(self->p, LEN, 0, 1));
 	/* What is touched again is locked again */
@@ -337,13 +337,13 @@ MM_TEST(fadvise)
 	EXPECT_EQ(0, posix_fadvise(self->fd, 0, 100, POSIX_FADV_DONTNEED));
 	EXPECT_EQ(PAGES, mm_resident(self->other, LEN));
 	EXPECT_EQ(0, posix_fadvise(self->fd, VMR, 2 * VMR, POSIX_FADV_DONTNEED));
-	if (sealed(variant->kind))
+	if (replicas(variant->kind))
 		EXPECT_EQ(PAGES - 2 * VMR_PAGES, mm_resident(self->other, LEN));
 	EXPECT_EQ(0, posix_fadvise(self->fd, 5 * VMR, LLONG_MAX, POSIX_FADV_DONTNEED));
-	if (sealed(variant->kind))
+	if (replicas(variant->kind))
 		EXPECT_EQ(3 * VMR_PAGES, mm_resident(self->other, LEN));
 	EXPECT_EQ(0, posix_fadvise(self->fd, 0, 0, POSIX_FADV_DONTNEED));
-	EXPECT_EQ(sealed(variant->kind) ? 0 : PAGES, mm_resident(self->other, LEN));
+	EXPECT_EQ(replicas(variant->kind) ? 0 : PAGES, mm_resident(self->other, LEN));
 	/* readahead(2) is WILLNEED */
 	EXPECT_EQ(0, readahead(self->fd, 0, LEN));
 	/* On a descriptor that is open for something else than reading */
