@@ -55,27 +55,33 @@ cat >"$f" <<'GOOD'
 [    1.0] random: crng init done
 GOOD
 "$top/qemu/scan-dmesg" "$f" || { echo "found in a good log"; rc=1; }
-# race TITLE FRAME...: a report of KCSAN with that stack of one access
+# race ACCESS FRAME...: a report of KCSAN with that stack of one access
 race() {
 	echo "=================================================================="
-	echo "BUG: KCSAN: data-race in $1"
+	echo "BUG: KCSAN: data-race in $2 / tick"
 	echo
-	echo "write to 0xffff888006 of 4 bytes by task 66 on cpu 1:"
+	echo "$1 to 0xffff888006 of 4 bytes by task 66 on cpu 1:"
 	shift
 	printf ' %s+0x1/0x2\n' "$@"
 	printf '\nread to 0xffff888006 of 4 bytes by task 67 on cpu 0:\n tick+0x1/0x2\n f+0x1/0x2\n\n'
 	echo "value changed: 0x1 -> 0x2"
 	echo "=================================================================="
 }
-for ours in "rmai_fetch_end / tick" "xas_store / tick"; do
-	{ race "tick / tock" tock a b c d rmai_deep; race "$ours" xas_store xa_store rmai_fetch_end
-		race "a / b" a; } >"$f"
+others() {
+	race write tock a b c d rmai_deep
+	race "write (marked)" rmai_fetch_lock
+	race write list_lru_add rmai_cached_list
+}
+for ours in "write: rmai_fetch_end" "write: xas_store xa_store rmai_fetch_end" \
+	"assert no writes: rmai_fetch_end"; do
+	# shellcheck disable=SC2086	# functions
+	{ others; race "${ours%:*}" ${ours#*:}; race read a; } >"$f"
 	if "$top/qemu/scan-dmesg" "$f" >/dev/null; then
 		echo "not found: a race in $ours"
 		rc=1
 	fi
 done
-{ race "tick / tock" tock a b c d rmai_deep; race "a / b" a; } >"$f"
+{ others; race read a; } >"$f"
 "$top/qemu/scan-dmesg" "$f" || { echo "races of others are found"; rc=1; }
 printf 'x\nWARNING: known\n' >"$f"
 "$top/qemu/scan-dmesg" "--allow=WARNING: known" "$f" || { echo "--allow does not"; rc=1; }
