@@ -7,6 +7,8 @@
 #include <linux/module.h>
 
 #include "coherence.h"
+#include "directory.h"
+#include "internal.h"
 
 #define NODES	3
 #define EPOCH	7
@@ -198,10 +200,35 @@ static void replicas(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "POISONED", rmai_dir_state_name(RMAI_DIR_POISONED));
 }
 
+static void hold(struct kunit *test)
+{
+	struct rmai_hold hold = {};
+	u64 left;
+
+	/* Nobody waits for it */
+	rmai_hold_renew(&hold);
+	KUNIT_EXPECT_EQ(test, 0, rmai_hold_left_ns(&hold));
+	rmai_hold_begin(&hold, true);
+	left = rmai_hold_left_ns(&hold);
+	KUNIT_EXPECT_GT(test, left, 0);
+	/* Who waited does not come: in vain; but not while it is still on its way */
+	hold.granted_ns -= left;
+	KUNIT_EXPECT_EQ(test, 0, rmai_hold_left_ns(&hold));
+	rmai_hold_renew(&hold);
+	KUNIT_EXPECT_GT(test, rmai_hold_left_ns(&hold), 0);
+	/* The use is what counts, once there was one */
+	rmai_hold_use(&hold);
+	hold.used_ns -= (u64)RMAI_MAX_HOLDOFF_US * NSEC_PER_USEC;
+	KUNIT_EXPECT_EQ(test, 0, rmai_hold_left_ns(&hold));
+	rmai_hold_renew(&hold);
+	KUNIT_EXPECT_EQ(test, 0, rmai_hold_left_ns(&hold));
+}
+
 static struct kunit_case coherence_cases[] = {
 	KUNIT_CASE(all_plans),
 	KUNIT_CASE(by_name),
 	KUNIT_CASE(replicas),
+	KUNIT_CASE(hold),
 	{}
 };
 

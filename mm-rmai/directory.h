@@ -37,6 +37,7 @@ static inline u64 rmai_heat_of(u32 moves, u32 invs, u32 recalls)
 }
 
 void rmai_hold_begin(struct rmai_hold *hold, bool write);
+void rmai_hold_renew(struct rmai_hold *hold);
 void rmai_hold_use(struct rmai_hold *hold);
 u64 rmai_hold_left_ns(const struct rmai_hold *hold);
 void rmai_hold_wait(struct rmai_hold *hold);

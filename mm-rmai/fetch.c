@@ -195,7 +195,7 @@ static void rmai_fetch_start(struct rmai_fetch *f)
 	/* The work goes on posting, or ends it when nothing is in flight */
 	more = f->err || !list_empty(&f->wants);
 	if (!wait)
-		f->posting = more;
+		WRITE_ONCE(f->posting, more);
 	mutex_unlock(&f->post);
 	if (wait)
 		return;
@@ -264,7 +264,7 @@ static void rmai_fetch_join(struct rmai_fetch *f, u64 off, bool write)
 		err = rmai_want_post(f, w, piece);
 	if ((err || rest) && !f->posting) {
 		/* What was counted here is its now */
-		f->posting = true;
+		WRITE_ONCE(f->posting, true);
 		mutex_unlock(&f->post);
 		queue_work(ri->rc->fetch_wq, &f->work);
 		return;
@@ -373,6 +373,31 @@ void rmai_fetch_void(struct rmai_inode *ri, u64 vmr, bool is_void)
 		spin_unlock(&f->lock);
 	}
 	xa_unlock_irqrestore(&ri->fetches, flags);
+}
+
+/**
+ * rmai_fetch_coming() - are READs under way of a VMR that somebody waits for?
+ * @ri: region, open
+ * @vmr: index, granted
+ *
+ * READs end by themselves. What has none yet, for want of a key, may wait for who wants
+ * to know.
+ *
+ * Context: any.
+ */
+bool rmai_fetch_coming(struct rmai_inode *ri, u64 vmr)
+{
+	struct rmai_fetch *f;
+	unsigned long flags;
+	bool coming;
+
+	xa_lock_irqsave(&ri->fetches, flags);
+	f = xa_load(&ri->fetches, vmr);
+	coming = f && !rmai_fetch_is_done(f) && !READ_ONCE(f->is_void) &&
+		 atomic_read(&f->users) &&
+		 atomic_read(&f->in_flight) > READ_ONCE(f->posting);
+	xa_unlock_irqrestore(&ri->fetches, flags);
+	return coming;
 }
 
 /**

@@ -232,7 +232,7 @@ static int rmai_fetch_go_on(struct rmai_fetch *f)
 		mutex_lock(&f->post);
 		w = READ_ONCE(f->is_void) ? NULL : rmai_fetch_next(f, &piece);
 		if (!w) {
-			f->posting = false;
+			WRITE_ONCE(f->posting, false);
 			mutex_unlock(&f->post);
 			return 0;
 		}
@@ -271,7 +271,7 @@ void rmai_fetch_work(struct work_struct *work)
 	mutex_lock(&f->post);
 	err = f->err;
 	if (!f->posting) {
-		f->posting = true;
+		WRITE_ONCE(f->posting, true);
 		atomic_inc(&f->in_flight);
 	}
 	mutex_unlock(&f->post);
@@ -283,7 +283,7 @@ void rmai_fetch_work(struct work_struct *work)
 	if (err) {
 		mutex_lock(&f->post);
 		f->err = err;
-		f->posting = false;
+		WRITE_ONCE(f->posting, false);
 		mutex_unlock(&f->post);
 	}
 	rmai_stream_next(peer);

@@ -694,6 +694,7 @@ struct rmai_fetch *rmai_fetch_get(struct rmai_inode *ri, pgoff_t index,
 				  bool again, bool write);
 int rmai_fetch_begin(struct rmai_inode *ri, pgoff_t index);
 void rmai_fetch_void(struct rmai_inode *ri, u64 vmr, bool is_void);
+bool rmai_fetch_coming(struct rmai_inode *ri, u64 vmr);
 int rmai_fetch_wait(struct rmai_fetch *f, pgoff_t index, bool write);
 int rmai_fetch_failed(struct rmai_fetch *f);
 void rmai_fetch_put(struct rmai_fetch *f);

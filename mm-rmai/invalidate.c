@@ -101,25 +101,31 @@ void rmai_replica_drop(struct rmai_inode *ri, u64 first, u64 nr)
 }
 
 /*
- * What was just granted is kept until it was used. The GRANT itself may have been
- * overtaken: without this those who contend for a VMR would take it from each other
- * before anyone gets to use it. While no grant was given there is nothing to wait
- * for: the request may stand in line behind this very INV.
+ * What was just granted is kept until it was used, also when the READ takes long. The
+ * GRANT itself may have been overtaken: without this those who contend for a VMR would
+ * take it from each other before anyone gets to use it. While no grant was given there
+ * is nothing to wait for: the request may stand in line behind this very INV.
  */
 static void rmai_inv_hold(struct rmai_inode *ri, u64 vmr, u64 grant)
 {
-	u64 until = ktime_get_ns() + RMAI_GRANT_WAIT_NS;
+	u64 now = ktime_get_ns(), until = now + RMAI_GRANT_WAIT_NS;
+	u64 come = now + (u64)READ_ONCE(rmai_config.loss_tmo_ms) * NSEC_PER_MSEC;
 	struct rmai_replica *rep;
 	u64 left;
 
-	for (;;) {
+	for (;; now = ktime_get_ns()) {
+		left = 0;
 		xa_lock(&ri->replicas);
 		rep = xa_load(&ri->replicas, vmr);
-		left = rep && rmai_replica_reads(rep->state) ?
-		       rmai_hold_left_ns(&rep->hold) : 0;
-		if (rep && !rmai_replica_reads(rep->state) && grant > rep->seq &&
-		    grant > rep->inv_seq && ktime_get_ns() < until)
+		if (rep && rmai_replica_reads(rep->state)) {
+			if (now < come && rmai_fetch_coming(ri, vmr))
+				rmai_hold_renew(&rep->hold);
+			left = rmai_hold_left_ns(&rep->hold);
+			if (!left && rep->hold.granted_ns && !rep->hold.used_ns)
+				rmai_count(unused_grants, 1);
+		} else if (rep && grant > rep->seq && grant > rep->inv_seq && now < until) {
 			left = 100 * NSEC_PER_USEC;
+		}
 		xa_unlock(&ri->replicas);
 		if (!left)
 			return;

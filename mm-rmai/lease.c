@@ -27,6 +27,16 @@ void rmai_hold_begin(struct rmai_hold *hold, bool write)
 }
 
 /**
+ * rmai_hold_renew() - it has not come yet: the time to use it begins later
+ * @hold: of that
+ */
+void rmai_hold_renew(struct rmai_hold *hold)
+{
+	if (hold->granted_ns && !hold->used_ns)
+		hold->granted_ns = ktime_get_ns();
+}
+
+/**
  * rmai_hold_use() - it is being used
  * @hold: of that
  */

@@ -49,6 +49,7 @@
 	X(writeback_bytes)	/* bytes written back */		\
 	X(pingpongs)		/* VMRs moved from a writer to another node, as a home */ \
 	X(holdoffs)		/* waits because a VMR had just been granted */ \
+	X(unused_grants)	/* withdrawn, though it had not been used yet */ \
 	X(leases_lapsed)	/* homes that were silent for lease_ms */ \
 	X(vmrs_poisoned)	/* VMRs lost with their writer, as a home */ \
 	X(msgs_sent)		/* messages */				\
