@@ -27,7 +27,7 @@ static void rmai_inode_evictable(struct rmai_inode *ri)
 	shmem_unlock_mapping(mapping);
 }
 
-/* Attributes from the owner; older ones than known are ignored */
+/* Attributes from the owner; older ones than known are ignored. May sleep */
 void rmai_inode_update(struct rmai_inode *ri, const struct rmai_wire_attr *attr)
 {
 	struct inode *inode = &ri->vfs;

@@ -121,8 +121,11 @@ static void rmai_inv_hold(struct rmai_inode *ri, u64 vmr, u64 grant)
 			if (now < come && rmai_fetch_coming(ri, vmr))
 				rmai_hold_renew(&rep->hold);
 			left = rmai_hold_left_ns(&rep->hold);
-			if (!left && rep->hold.granted_ns && !rep->hold.used_ns)
+			if (!left && rep->hold.granted_ns && !rep->hold.used_ns) {
+				/* Once, also if the home has to ask again */
+				rep->hold.granted_ns = 0;
 				rmai_count(unused_grants, 1);
+			}
 		} else if (rep && grant > rep->seq && grant > rep->inv_seq && now < until) {
 			left = 100 * NSEC_PER_USEC;
 		}

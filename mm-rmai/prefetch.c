@@ -151,7 +151,7 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 	u64 vmr = rmai_vmr_index(&ri->geom, (u64)index << PAGE_SHIFT);
 	bool told = vma && (vma->vm_flags & VM_SEQ_READ) &&
 		    (rmai_prefetch_mask(ri) & RMAI_FETCH_ADVICE);
-	bool taught, fresh;
+	bool taught;
 	unsigned long v;
 	u32 watched;
 
@@ -178,8 +178,8 @@ void rmai_prefetch_touch(struct rmai_inode *ri, pgoff_t index,
 		pf->sure = false;
 	}
 	/* What was here before is used again: that is no long run */
-	fresh = v || !rmai_page_here(ri, index);
-	taught = (watched & RMAI_FETCH_SEQ) || ((watched & RMAI_FETCH_LONG) && fresh);
+	taught = (watched & RMAI_FETCH_SEQ) ||
+		 ((watched & RMAI_FETCH_LONG) && (v || !rmai_page_here(ri, index)));
 	/* MADV_RANDOM: no run */
 	if (taught && !(vma && vma->vm_flags & VM_RAND_READ) &&
 	    rmai_runs_touch(&pf->runs, vmr, told) >= rmai_prefetch_sure(ri))
