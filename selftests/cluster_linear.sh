@@ -59,7 +59,10 @@ if on 1; then
 	referee=$!
 fi
 
-# Clean page cache goes at any time, pages move, and reclaim looks at what is left
+# Clean page cache goes at any time, pages move, and reclaim looks at what is left; it says
+# EAGAIN when that was not enough
+check "pages can be moved and reclaimed" eval "[ -w /proc/sys/vm/compact_memory ] &&
+	[ -w /sys/fs/cgroup/memory.reclaim ]"
 squeeze() {
 	echo 3 >/proc/sys/vm/drop_caches
 	echo 1 >/proc/sys/vm/compact_memory
