@@ -19,7 +19,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 need_cluster 3
-ops=20000 seed=$(date +%-N)
+ops=20000 seed=$(date +%N)
 while [ $# -gt 0 ]; do
 	case $1 in
 	--ops) ops=$2; shift ;;
@@ -46,7 +46,8 @@ echo 2000 >$cfg/dead_ms
 [ ! -e $cfg/lease_ms ] || echo $lease_ms >$cfg/lease_ms
 
 if [ "$boot" = 0 ]; then
-	on 1 && rm -rf "$dir" && mkdir "$dir" && echo "$seed" >"$dir/seed"
+	# Decimal, also with zeros in front
+	on 1 && rm -rf "$dir" && mkdir "$dir" && echo "$((10#$seed))" >"$dir/seed"
 	meet seed
 fi
 seed=$(cat "$dir/seed")
