@@ -28,7 +28,7 @@
 
 #define RMAI_RANGES_MAX	1024		/* of advice that wait */
 #define RMAI_MISSED_MAX	8		/* touches; then what was foretold is wrong */
-#define RMAI_LONG_BYTES	(16ULL << 20)	/* of a run, for RMAI_FETCH_LONG */
+#define RMAI_LONG_BYTES	(12ULL << 20)	/* of a run, for RMAI_FETCH_LONG */
 #define RMAI_RUNS_BITS	(RMAI_FETCH_SEQ | RMAI_FETCH_LONG)
 #define RMAI_WATCHED	(RMAI_RUNS_BITS | RMAI_FETCH_SCHEDULE | RMAI_FETCH_NEXT)
 

@@ -49,8 +49,8 @@ enum rmai_presence {
  * struct rmai_plan - what is to be fetched next, most urgent first
  * @vmrs: how many the region has
  * @ahead: how many may be ahead of use, up to RMAI_PLAN_MAX
- * @sure: steps in a row of a run that is believed, for an eighth as many more; 0: two, for twice
- *	as many
+ * @sure: steps in a row of a run that is believed, for a quarter as many more; 0: two, for
+ *	twice as many
  * @presence: of a VMR; does not sleep
  * @nr: entries of @v
  * @v: VMRs that are missing, and why they are in the plan

@@ -15,7 +15,7 @@
 #define RMAI_RUN_AGE	64	/* touches after which a run has ended */
 #define RMAI_RUN_BEHIND	16	/* touches after which nobody comes behind it any more */
 #define RMAI_RUN_TOLD	3	/* steps that a run is worth that is told of */
-#define RMAI_RUN_SHARE	8	/* of a run that has to be sure, this part again */
+#define RMAI_RUN_SHARE	4	/* of a run that has to be sure, this part again */
 
 /**
  * rmai_plan_add() - one more VMR, unless it is in the plan already

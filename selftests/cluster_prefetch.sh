@@ -68,22 +68,23 @@ t_runs() {
 		[ "$(of /rmai/open prefetch_seq_hits)" = 0 ] && rm /rmai/open
 }
 
-# By default: after 16 MiB, 128 VMRs, and no more than an eighth of that
+# By default: after 12 MiB, 96 VMRs, and no more than a quarter of that
 t_long() {
 	local l=/rmai/long f=/rmai/long
 	region create $l vmr=$vmr nodes=1 >/dev/null && region fill $l $((200 * vmr)) 4 >/dev/null &&
 		region seal $l >/dev/null && region drop $l >/dev/null && before || return
-	region touch $l 4 0-99 >/dev/null && is_now fetch_vmrs -eq 100 && none || return
+	region touch $l 4 0-89 >/dev/null && is_now fetch_vmrs -eq 90 && none || return
 	region drop $l >/dev/null && before && region touch $l 4 0-149 pause="$pause" >/dev/null &&
-		is_now prefetch_seq_hits -ge 12 && is_now fetch_vmrs -le $((150 + 19)) || return
+		is_now prefetch_seq_hits -ge 40 && is_now fetch_vmrs -le $((150 + 38)) || return
 	# Not where it is switched off, nor where runs are short
 	region set $l fetch=advice >/dev/null && region drop $l >/dev/null && before &&
 		region touch $l 4 0-199 >/dev/null && is_now fetch_vmrs -eq 200 && none || return
 	region set $l fetch=advice,long >/dev/null && region drop $l >/dev/null && before &&
-		region touch $l 4 0-99,101-199 >/dev/null && is_now fetch_vmrs -eq 199 && none &&
+		region touch $l 4 0-89,91-180,182-199 >/dev/null &&
+		is_now fetch_vmrs -eq 198 && none &&
 		region touch $l 4 0-199 >/dev/null && is_now fetch_vmrs -eq 200 && none &&
 		region drop $l >/dev/null && before &&
-		region touch $l 4 20-99,110-189,0-10 >/dev/null && is_now fetch_vmrs -eq 171 && none &&
+		region touch $l 4 20-109,120-189,0-10 >/dev/null && is_now fetch_vmrs -eq 171 && none &&
 		rm $l
 }
 

@@ -37,7 +37,7 @@ enum rmai_on_loss {
 #define RMAI_FETCH_SCHEDULE	(1U << 2)	/* the order of the last pass, replayed */
 #define RMAI_FETCH_NEXT		(1U << 3)	/* what followed what was touched before */
 #define RMAI_FETCH_AUTO		(1U << 4)	/* and less than a VMR, if that is used better */
-#define RMAI_FETCH_LONG		(1U << 5)	/* runs of 16 MiB and more */
+#define RMAI_FETCH_LONG		(1U << 5)	/* runs of 12 MiB and more */
 #define RMAI_FETCH_ALL		0x3fU
 #define RMAI_FETCH_DEFAULT	(RMAI_FETCH_ADVICE | RMAI_FETCH_LONG)
 
