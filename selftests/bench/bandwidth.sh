@@ -6,7 +6,8 @@
 # sequential touch of a region by page faults. $RMAI_OUT/pairs gets a line for each
 # pair: MB/s of ib_read_bw, of the sleeping READ loop, of the touch, of one with
 # MADV_SEQUENTIAL, and of the loop when it does not read into the same buffers over and
-# over, but into as much memory as is touched.
+# over, but into as much memory as is touched. Each is that of some rounds in turn: of
+# one alone what else the machine does is too much.
 # BYTES 0 leaves the touch out, for a fabric without a cluster.
 # shellcheck source=guest.sh
 . "$(dirname "$(readlink -f "$0")")/guest.sh"
@@ -14,6 +15,7 @@ bin=$1 bytes=$2 pairs=$3
 PATH=$bin:$PATH
 search=$((32 << 20))		# bytes read with each setting
 raw_bytes=$((bytes ? bytes : search))
+rounds=4			# of a pair; even
 
 # size, depth, QPs
 ib_ways=("65536 16 1" "65536 128 1" "65536 32 4" "1048576 8 1" "1048576 4 2"
@@ -69,6 +71,29 @@ measure_touch() {
 	advised=$rate
 }
 
+# Rates of all bytes of some rounds
+of_rounds() {
+	awk '{ for (i = 1; i <= NF; i++) if ($i > 0) t[i] += 1 / $i }
+		END { for (i = 1; i <= NF; i++) printf "%.3f%s", t[i] ? NR / t[i] : 0, i < NF ? " " : "\n" }'
+}
+
+measure_pair() {
+	local i
+
+	for ((i = 0; i < rounds; i++)); do
+		# Each goes first as often as the other: what drifts, drifts for both
+		if [ $((i % 2)) = 0 ]; then
+			measure_raw
+			measure_touch
+		else
+			measure_touch
+			measure_raw
+		fi
+		echo "$ib $loop $touch $advised $wide" >>"$RMAI_OUT/rounds"
+	done
+	tail -n $rounds "$RMAI_OUT/rounds" | of_rounds >>"$RMAI_OUT/pairs"
+}
+
 client() {
 	local i
 
@@ -79,16 +104,9 @@ client() {
 	echo "$ib_way" >"$RMAI_OUT/ib_way"
 	echo "$loop_way" >"$RMAI_OUT/loop_way"
 	: >"$RMAI_OUT/pairs"
+	: >"$RMAI_OUT/rounds"
 	for ((i = 0; i < pairs; i++)); do
-		# Each goes first as often as the other: what drifts, drifts for both
-		if [ $((i % 2)) = 0 ]; then
-			measure_raw
-			measure_touch
-		else
-			measure_touch
-			measure_raw
-		fi
-		echo "$ib $loop $touch $advised $wide" >>"$RMAI_OUT/pairs"
+		measure_pair
 	done
 	ask end
 }
