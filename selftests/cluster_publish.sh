@@ -250,17 +250,18 @@ fi
 ### allocations fail, one after the other: nothing is half
 meet alloc
 nths() {
-	local nth whole=0 failed=0
+	local nth failed=0
 	echo N >$dbg/failslab/ignore-gfp-wait
-	for ((nth = 1; nth <= 200 && whole < 3; nth++)); do
+	# Up to the last one that it makes
+	for ((nth = 1; nth <= 200; nth++)); do
 		sealed next 2 || return
 		if region publish /rmai/next "$target" nth=$nth >"$tmp/nth" 2>&1; then
-			whole=$((whole + 1))
 			[ ! -e /rmai/next ] && region read "/rmai/$target" 2 >/dev/null || return
 			sealed old 1 && mv /rmai/old "/rmai/$target" || return
+			if grep -q unused "$tmp/nth"; then break; fi
 			continue
 		fi
-		failed=$((failed + 1)) whole=0
+		failed=$((failed + 1))
 		# Told only of what was done, or refused: then it is as it was
 		if [ -e /rmai/next ]; then
 			region read "/rmai/$target" 1 >/dev/null && rm /rmai/next || return
@@ -269,8 +270,8 @@ nths() {
 			sealed old 1 && mv /rmai/old "/rmai/$target" || return
 		fi
 	done
-	echo "$failed of $((nth - 1)) failed"
-	[ $failed -gt 5 ] && [ $whole -gt 0 ]
+	echo "$failed publishings failed, of $((nth - 1)) allocations"
+	[ $failed -gt 5 ] && [ $nth -le 200 ]
 }
 if on 1 && [ -d $dbg/failslab ]; then
 	kept_by 1 alloc && fill "$kept" 1

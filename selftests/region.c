@@ -23,7 +23,7 @@ static void usage(void)
 	      "  fill PATH SIZE SEED     write a pattern\n"
 	      "  seal PATH\n"
 	      "  publish PATH NAME [old=PATH] [nth=N]  says the generation, or what errno; the\n"
-	      "                          NTH allocation fails\n"
+	      "                          NTH allocation fails, or is not made\n"
 	      "  attr PATH               attributes, \"name=value\" lines\n"
 	      "  drop PATH               drop replicas\n"
 	      "  break PATH OFF          the memory of a page breaks (MADV_HWPOISON)\n"
@@ -230,14 +230,18 @@ static int cmd_seal(char **argv)
 }
 
 /* The @nth allocation from here on fails; 0: none */
-static void fail_nth(const char *nth)
+/* Return: whether the allocation of the last call has been made, and has failed */
+static bool fail_nth(const char *nth)
 {
 	static int fd = -1;
+	char left[16] = "";
 
 	if (fd < 0)
-		fd = open("/proc/thread-self/fail-nth", O_WRONLY);
-	if (fd < 0 || pwrite(fd, nth, strlen(nth), 0) < 0)
+		fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (fd < 0 || pread(fd, left, sizeof(left) - 1, 0) < 0 ||
+	    pwrite(fd, nth, strlen(nth), 0) < 0)
 		die("/proc/thread-self/fail-nth: %m");
+	return !strcmp(left, "0\n");
 }
 
 static int cmd_publish(char **argv)
@@ -245,6 +249,7 @@ static int cmd_publish(char **argv)
 	struct rmai_publish p = { .old = -1 };
 	int fd = open_region(argv[0], O_RDONLY);
 	const char *old = opt(argv + 2, "old"), *nth = opt(argv + 2, "nth");
+	bool failed = false;
 	int ret, err;
 
 	if (old)
@@ -258,12 +263,12 @@ static int cmd_publish(char **argv)
 	err = errno;
 	/* What follows is not meant: it may be a file system's that does not survive it */
 	if (nth)
-		fail_nth("0");
+		failed = fail_nth("0");
 	if (ret) {
 		printf("errno=%s\n", strerrorname_np(err));
 		return 1;
 	}
-	printf("generation=%u\n", p.generation);
+	printf("generation=%u%s\n", p.generation, nth && !failed ? " nth=unused" : "");
 	return 0;
 }
 
