@@ -50,6 +50,7 @@ struct conn {
 	unsigned char *mem;		/* NR_RECVS buffers, and NR_SENDS more */
 	unsigned int sends;
 	bool ended;
+	const char *why;
 	unsigned int recvs;
 };
 
@@ -76,6 +77,13 @@ static long long now_ms(void)
 	return tv.tv_sec * 1000LL + tv.tv_usec / 1000;
 }
 
+static void ended(struct conn *c, const char *why)
+{
+	if (!c->ended)
+		c->why = why;
+	c->ended = true;
+}
+
 /* The next event within @ms; -1: none */
 static int event(struct conn *c, int ms)
 {
@@ -89,7 +97,7 @@ static int event(struct conn *c, int ms)
 	rdma_ack_cm_event(ev);
 	if (type == RDMA_CM_EVENT_DISCONNECTED || type == RDMA_CM_EVENT_TIMEWAIT_EXIT ||
 	    type == RDMA_CM_EVENT_CONNECT_ERROR || type == RDMA_CM_EVENT_REJECTED)
-		c->ended = true;
+		ended(c, rdma_event_str(type));
 	return type;
 }
 
@@ -193,7 +201,7 @@ static void conn_post(struct conn *c, const void *buf, size_t len)
 
 	memcpy(mem, buf, len);
 	if (ibv_post_send(c->id->qp, &wr, &bad))
-		c->ended = true;
+		ended(c, "cannot send");
 }
 
 /* A message that has come within @ms: its length; 0: none; -1: the connection has ended */
@@ -205,7 +213,7 @@ static int conn_recv(struct conn *c, void *buf, int ms, bool sends)
 	for (;;) {
 		if (ibv_poll_cq(c->cq, 1, &wc) > 0) {
 			if (wc.status != IBV_WC_SUCCESS) {
-				c->ended = true;
+				ended(c, ibv_wc_status_str(wc.status));
 				return -1;
 			}
 			if (wc.wr_id == NR_RECVS) {
@@ -319,7 +327,7 @@ static void hello_learn(u16 id)
 	memcpy(msg.hello.cluster, "rmai", 5);
 	send_msg(c, &msg);
 	if (!recv_reply(c, &hello, PATIENCE))
-		die("no answer to HELLO");
+		die("no answer to HELLO: %s", c->ended ? c->why : "in time");
 	conn_close(c);
 	hello.flags = 0;
 	hello.dst = hello.src;
@@ -338,11 +346,19 @@ static u64 node_epoch;
 static struct conn *conn_up(unsigned int recvs)
 {
 	struct rmai_msg rep;
-	struct conn *c = conn_greeted(recvs);
+	long long end = now_ms() + 2 * PATIENCE;
+	struct conn *c;
 
-	send_msg(c, &hello);
-	if (!recv_reply(c, &rep, PATIENCE))
-		die("no answer to HELLO");
+	/* A node tries again, too: before it is known again, what it had is given up */
+	for (;;) {
+		c = conn_greeted(recvs);
+		send_msg(c, &hello);
+		if (recv_reply(c, &rep, PATIENCE))
+			break;
+		if (now_ms() > end)
+			die("no answer to HELLO: %s", c->ended ? c->why : "in time");
+		conn_close(c);
+	}
 	if (rep.hello.refusal)
 		die("HELLO was refused: %s", rmai_refusal_name(rep.hello.refusal));
 	node_epoch = rep.epoch;
