@@ -346,19 +346,11 @@ static u64 node_epoch;
 static struct conn *conn_up(unsigned int recvs)
 {
 	struct rmai_msg rep;
-	long long end = now_ms() + 2 * PATIENCE;
-	struct conn *c;
+	struct conn *c = conn_greeted(recvs);
 
-	/* A node tries again, too: before it is known again, what it had is given up */
-	for (;;) {
-		c = conn_greeted(recvs);
-		send_msg(c, &hello);
-		if (recv_reply(c, &rep, PATIENCE))
-			break;
-		if (now_ms() > end)
-			die("no answer to HELLO: %s", c->ended ? c->why : "in time");
-		conn_close(c);
-	}
+	send_msg(c, &hello);
+	if (!recv_reply(c, &rep, PATIENCE))
+		die("no answer to HELLO: %s", c->ended ? c->why : "in time");
 	if (rep.hello.refusal)
 		die("HELLO was refused: %s", rmai_refusal_name(rep.hello.refusal));
 	node_epoch = rep.epoch;
