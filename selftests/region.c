@@ -229,8 +229,10 @@ static int cmd_seal(char **argv)
 	return 0;
 }
 
-/* The @nth allocation from here on fails; 0: none */
-/* Return: whether the allocation of the last call has been made, and has failed */
+/*
+ * The @nth allocation from here on fails; 0: none. Return: whether the one of the last
+ * call has been made, and has failed
+ */
 static bool fail_nth(const char *nth)
 {
 	static int fd = -1;

@@ -71,10 +71,10 @@ measure_touch() {
 	advised=$rate
 }
 
-# Rates of all bytes of some rounds
+# Rates of all bytes of some rounds; 0 if one of them did not work
 of_rounds() {
-	awk '{ for (i = 1; i <= NF; i++) if ($i > 0) t[i] += 1 / $i }
-		END { for (i = 1; i <= NF; i++) printf "%.3f%s", t[i] ? NR / t[i] : 0, i < NF ? " " : "\n" }'
+	awk '{ for (i = 1; i <= NF; i++) if ($i > 0) { t[i] += 1 / $i; n[i]++ } }
+		END { for (i = 1; i <= NF; i++) printf "%.3f%s", n[i] == NR ? NR / t[i] : 0, i < NF ? " " : "\n" }'
 }
 
 measure_pair() {
