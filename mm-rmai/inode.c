@@ -364,14 +364,6 @@ void rmai_inode_close_work(struct work_struct *work)
 	iput(&ri->vfs);
 }
 
-/* Has that incarnation of a node ended, as far as this node knows? */
-bool rmai_node_lost(struct rmai_cluster *rc, u16 id, u64 epoch)
-{
-	u64 now = rmai_node_epoch(rc, id);
-
-	return now && now != epoch;
-}
-
 /* The owner has rebooted: the region is gone */
 bool rmai_owner_lost(struct rmai_inode *ri)
 {

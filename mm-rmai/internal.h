@@ -105,7 +105,7 @@ struct rmai_peer;
  * @stopping: going offline
  * @links_lock: guards @links
  * @links: connections in any state
- * @links_wait: for @links to become empty
+ * @links_wait: for a link to leave @links
  * @list: in rmai_clusters
  */
 struct rmai_cluster {
@@ -197,6 +197,7 @@ struct rmai_link {
  * @state: enum rmai_peer_state
  * @link: the connection, also while it is being made
  * @epoch: incarnation last seen, 0: never
+ * @forgot: of all others nothing is left here
  * @last_rx: jiffies when something last came
  * @down_since: jiffies since when it has not been up
  * @retry_at: jiffies of the next attempt to connect
@@ -209,10 +210,11 @@ struct rmai_link {
  * @next_xid: for xa_alloc_cyclic
  * @slots: bounds the requests in flight, but for
  * @coh_slots: INV and RECALL
- * @wait: for @state
+ * @wait: for @state, @forgot and the end of @link
  * @tick: connects, pings, notices silence
  * @ping_work: sends a ping
  * @ping_out: a ping has not been answered yet
+ * @forget_work: forgets earlier incarnations
  * @lease_ms: for which it keeps what this node grants it, as it said last
  * @lease_until: jiffies when what it has granted this node ends; under @lock
  * @lease_broken: it ends now, with the connection that it was had on; under @lock
@@ -231,6 +233,7 @@ struct rmai_peer {
 	enum rmai_peer_state	state;
 	struct rmai_link	*link;
 	u64			epoch;
+	u64			forgot;
 	unsigned long		last_rx;
 	unsigned long		down_since;
 	unsigned long		retry_at;
@@ -247,6 +250,7 @@ struct rmai_peer {
 	struct delayed_work	tick;
 	struct work_struct	ping_work;
 	atomic_t		ping_out;
+	struct work_struct	forget_work;
 	u32			lease_ms;
 	unsigned long		lease_until;
 	bool			lease_broken;
@@ -458,7 +462,12 @@ static inline bool rmai_node_up(struct rmai_cluster *rc, u16 id)
 	return id == rc->self || (peer && READ_ONCE(peer->state) == RMAI_PEER_UP);
 }
 
+/* incarnation.c */
 u64 rmai_node_epoch(struct rmai_cluster *rc, u16 id);
+bool rmai_node_lost(struct rmai_cluster *rc, u16 id, u64 epoch);
+void rmai_incarnation_seen(struct rmai_peer *peer, u64 epoch);
+void rmai_forget_work(struct work_struct *work);
+int rmai_forget_wait(struct rmai_link *link, const struct rmai_msg *msg);
 
 /* rpc.c */
 void rmai_msg_init(struct rmai_msg *msg, u8 type);
@@ -646,7 +655,6 @@ int rmai_region_open(struct rmai_inode *ri);
 void rmai_region_opened(struct rmai_inode *ri);
 void rmai_region_close(struct rmai_inode *ri);
 void rmai_inode_close_work(struct work_struct *work);
-bool rmai_node_lost(struct rmai_cluster *rc, u16 id, u64 epoch);
 bool rmai_owner_lost(struct rmai_inode *ri);
 bool rmai_region_lost(struct rmai_inode *ri);
 struct rmai_inode *rmai_inode_known(struct rmai_cluster *rc, u64 id);

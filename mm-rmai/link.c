@@ -71,8 +71,10 @@ static void rmai_link_kill_work(struct work_struct *work)
 	}
 	wait_for_completion(&link->has_conn);
 	ops->abort(link->conn);
-	if (link->peer)
+	if (link->peer) {
 		rmai_calls_fail(link->peer, link);
+		wake_up_all(&link->peer->wait);
+	}
 	if (!atomic_dec_and_test(&link->users))
 		wait_for_completion(&link->idle);
 	ops->disconnect(link->conn);

@@ -217,16 +217,6 @@ static enum rmai_refusal rmai_hello_check(struct rmai_link *link,
 	return RMAI_REFUSE_NONE;
 }
 
-/* A peer was seen with an epoch: what it had under another one is void */
-static void rmai_peer_reborn(struct rmai_peer *peer, u64 epoch)
-{
-	pr_warn("node %u: node %u has rebooted: what it held is lost\n",
-		peer->rc->self, peer->id);
-	rmai_owner_node_gone(peer->rc, peer->id);
-	rmai_names_purge(peer->rc, peer->id, epoch);
-	rmai_home_free_owned(peer->rc, peer->id, epoch);
-}
-
 static void rmai_peer_set_up(struct rmai_peer *peer)
 {
 	lockdep_assert_held(&peer->lock);
@@ -248,15 +238,7 @@ static void rmai_peer_known(struct rmai_peer *peer, struct rmai_link *link,
 			    const struct rmai_msg *msg)
 {
 	struct rmai_link *old;
-	bool reborn;
 	unsigned long flags;
-
-	spin_lock_irqsave(&peer->lock, flags);
-	reborn = peer->epoch && peer->epoch != msg->epoch;
-	spin_unlock_irqrestore(&peer->lock, flags);
-	/* Before calls of the new incarnation are served */
-	if (reborn)
-		rmai_peer_reborn(peer, msg->epoch);
 
 	spin_lock_irqsave(&peer->lock, flags);
 	if (link->dead) {
@@ -270,7 +252,7 @@ static void rmai_peer_known(struct rmai_peer *peer, struct rmai_link *link,
 		old->dead = true;
 	peer->link = link;
 	link->peer = peer;
-	peer->epoch = msg->epoch;
+	rmai_incarnation_seen(peer, msg->epoch);
 	peer->key_bytes = msg->hello.key_pages << PAGE_SHIFT;
 	peer->pool_total = msg->hello.pool_total;
 	peer->pool_used = msg->hello.pool_used;
@@ -557,6 +539,7 @@ int rmai_peers_start(struct rmai_cluster *rc)
 		init_waitqueue_head(&peer->wait);
 		INIT_DELAYED_WORK(&peer->tick, rmai_peer_tick);
 		INIT_WORK(&peer->ping_work, rmai_ping_work);
+		INIT_WORK(&peer->forget_work, rmai_forget_work);
 		INIT_DELAYED_WORK(&peer->lease_work, rmai_lease_work);
 		INIT_LIST_HEAD(&peer->streams);
 		rc->peers[i] = peer;
@@ -590,6 +573,10 @@ void rmai_peers_stop(struct rmai_cluster *rc)
 		rmai_link_kill(link, "going offline");
 	spin_unlock(&rc->links_lock);
 	wait_event(rc->links_wait, list_empty(&rc->links));
+	for (i = 0; i < RMAI_WIRE_NODES; i++) {
+		if (rc->peers[i])
+			cancel_work_sync(&rc->peers[i]->forget_work);
+	}
 }
 
 /**
@@ -608,15 +595,6 @@ void rmai_peers_free(struct rmai_cluster *rc)
 		kfree(rc->peers[i]);
 		rc->peers[i] = NULL;
 	}
-}
-
-u64 rmai_node_epoch(struct rmai_cluster *rc, u16 id)
-{
-	struct rmai_peer *peer = rmai_peer(rc, id);
-
-	if (id == rc->self)
-		return rc->epoch;
-	return peer ? READ_ONCE(peer->epoch) : 0;
 }
 
 /**

@@ -430,6 +430,10 @@ static void rmai_request_work(struct work_struct *work)
 		err = 0;
 		goto out;
 	}
+	/* But for what others wait for, and what shows that this node lives */
+	if (rq->msg.type != RMAI_MSG_HELLO && rq->msg.type != RMAI_MSG_PING &&
+	    !rmai_is_urgent(rq->msg.type) && rmai_forget_wait(link, &rq->msg))
+		goto out;
 	rep = rmai_msg_alloc(GFP_KERNEL, rq->msg.type);
 	if (!rep)
 		goto out;

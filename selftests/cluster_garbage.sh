@@ -37,17 +37,19 @@ if on 1; then
 	region fill /rmai/file "$size" 5
 	check "sealed" region seal /rmai/file
 	# One that may suffer: a peer of the cluster is allowed to change it
-	region create /rmai/victim vmr=64K && region fill /rmai/victim 1M 6
-	region attr /rmai/victim | sed -n 's/^region_id=//p' >"$RMAI_OUT/victim"
+	for name in victim cut; do
+		region create /rmai/$name vmr=64K && region fill /rmai/$name 1M 6
+		region attr /rmai/$name | sed -n 's/^region_id=//p' >"$RMAI_OUT/$name"
+	done
 fi
 rm -f "$RMAI_OUT/done"
 meet region
 
-# garbage MODE MESSAGE [COUNT]: node 2 attacks, node 1 says so
+# garbage MODE MESSAGE [COUNT [NAME]]: node 2 attacks, node 1 says so
 attack() {
-	local mode=$1 count=${3:-10}
+	local mode=$1 count=${3:-10} name=${4:-victim}
 	meet attack
-	on 2 && check "$mode" timeout 240 garbage 10.77.0.1 "$mode" "$count" 2 "$(cat "$RMAI_OUT/victim")"
+	on 2 && check "$mode" timeout 240 garbage 10.77.0.1 "$mode" "$count" 2 "$(cat "$RMAI_OUT/$name")"
 	meet attacked
 	on 1 && [ -n "$2" ] && check "$mode: is said to be \"$2\"" said "$2"
 }
@@ -57,6 +59,13 @@ one_peer() {
 	n=$(rdma resource show qp | grep -c 'type RC.*comm \[\?rmai\|type RC.*comm \[')
 	[ "$n" -le 1 ] || { rdma resource show qp; return 1; }
 }
+# Nobody else has it open: its pages go with its name
+ends_with_name() {
+	local before
+	before=$(stat home_pages)
+	rm /rmai/cut && within 10 fewer_pages "$before"
+}
+fewer_pages() { [ "$(stat home_pages)" -lt "$1" ]; }
 said() { dmesg | grep -E -m 1 "rmai.*($1)"; }
 
 if on 3; then
@@ -75,6 +84,8 @@ bad_before=$(stat msgs_bad 2>/dev/null)
 n=$(slow && echo 1 || echo 4)
 # The kernel prints ten messages of a kind in 5 s: those that drop much come last
 attack good ''
+attack reborn 'node 2 has rebooted: what it held is lost' 1 cut
+on 1 && check "what the old one had open ends with its name" ends_with_name
 attack not-rmai 'does not speak RMAI'
 attack oversize ''
 attack version 'another version of the protocol'

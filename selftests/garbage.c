@@ -52,6 +52,8 @@ struct conn {
 	bool ended;
 	const char *why;
 	unsigned int recvs;
+	struct ibv_wc early[NR_RECVS];	/* messages that came before a send was acknowledged */
+	unsigned int nr_early;
 };
 
 static const char *address;
@@ -204,42 +206,57 @@ static void conn_post(struct conn *c, const void *buf, size_t len)
 		ended(c, "cannot send");
 }
 
-/* A message that has come within @ms: its length; 0: none; -1: the connection has ended */
-static int conn_recv(struct conn *c, void *buf, int ms, bool sends)
+/* The next completion within @ms: 1; 0: none; -1: the connection has ended */
+static int conn_poll(struct conn *c, struct ibv_wc *wc, int ms)
 {
 	long long end = now_ms() + ms;
-	struct ibv_wc wc;
 
-	for (;;) {
-		if (ibv_poll_cq(c->cq, 1, &wc) > 0) {
-			if (wc.status != IBV_WC_SUCCESS) {
-				ended(c, ibv_wc_status_str(wc.status));
-				return -1;
-			}
-			if (wc.wr_id == NR_RECVS) {
-				if (sends)
-					return 0;
-				continue;
-			}
-			memcpy(buf, c->mem + wc.wr_id * BUF, wc.byte_len);
-			if (c->recvs == NR_RECVS)
-				post_recv(c, wc.wr_id);
-			return wc.byte_len;
-		}
+	while (!ibv_poll_cq(c->cq, 1, wc)) {
 		event(c, 1);
 		if (c->ended)
 			return -1;
 		if (now_ms() > end)
 			return 0;
 	}
+	if (wc->status == IBV_WC_SUCCESS)
+		return 1;
+	ended(c, ibv_wc_status_str(wc->status));
+	return -1;
 }
 
+/* A message that has come within @ms: its length; 0: none; -1: the connection has ended */
+static int conn_recv(struct conn *c, void *buf, int ms)
+{
+	long long end = now_ms() + ms;
+	struct ibv_wc wc;
+	int ret = 1;
+
+	if (c->nr_early) {
+		wc = c->early[0];
+		memmove(c->early, c->early + 1, --c->nr_early * sizeof(wc));
+	} else {
+		do {
+			ret = conn_poll(c, &wc, end - now_ms());
+		} while (ret > 0 && wc.wr_id == NR_RECVS);
+	}
+	if (ret <= 0)
+		return ret;
+	memcpy(buf, c->mem + wc.wr_id * BUF, wc.byte_len);
+	if (c->recvs == NR_RECVS)
+		post_recv(c, wc.wr_id);
+	return wc.byte_len;
+}
+
+/* Send, and wait until it is there; an answer may be faster than the acknowledgment */
 static void conn_send(struct conn *c, const void *buf, size_t len)
 {
-	unsigned char in[BUF];
+	struct ibv_wc wc;
 
 	conn_post(c, buf, len);
-	conn_recv(c, in, PATIENCE, true);
+	while (conn_poll(c, &wc, PATIENCE) > 0 && wc.wr_id != NR_RECVS) {
+		if (c->nr_early < NR_RECVS)
+			c->early[c->nr_early++] = wc;
+	}
 }
 
 /* Greet until answered; once more to say that what follows are messages */
@@ -252,7 +269,7 @@ static bool greet(struct conn *c)
 	last.flags = htole32(1);
 	for (i = 0; i < 50 && !c->ended; i++) {
 		conn_post(c, &private_data, sizeof(private_data));
-		if (conn_recv(c, in, 200, false) > 0) {
+		if (conn_recv(c, in, 200) > 0) {
 			conn_send(c, &last, sizeof(last));
 			return !c->ended;
 		}
@@ -267,7 +284,7 @@ static bool conn_ends(struct conn *c, int ms)
 	unsigned char buf[BUF];
 
 	while (!c->ended && now_ms() < end)
-		conn_recv(c, buf, 10, false);
+		conn_recv(c, buf, 10);
 	return c->ended;
 }
 
@@ -291,20 +308,24 @@ static void send_msg(struct conn *c, const struct rmai_msg *msg)
 	conn_send(c, buf, len);
 }
 
+/* The next message within @ms */
+static bool recv_msg(struct conn *c, struct rmai_msg *msg, int ms)
+{
+	unsigned char buf[BUF];
+	int len = conn_recv(c, buf, ms);
+
+	if (len > 0 && rmai_wire_decode(buf, len, msg))
+		die("the node has sent something that does not decode");
+	return len > 0;
+}
+
 /* The reply to what was asked; what the node asks by itself is passed over */
 static bool recv_reply(struct conn *c, struct rmai_msg *msg, int ms)
 {
 	long long end = now_ms() + ms;
-	unsigned char buf[BUF];
-	int len;
 
-	while (now_ms() < end) {
-		len = conn_recv(c, buf, 100, false);
-		if (len < 0)
-			return false;
-		if (len && rmai_wire_decode(buf, len, msg))
-			die("the node has sent something that does not decode");
-		if (len && (msg->flags & RMAI_MSG_F_REPLY))
+	while (!c->ended && now_ms() < end) {
+		if (recv_msg(c, msg, 100) && (msg->flags & RMAI_MSG_F_REPLY))
 			return true;
 	}
 	return false;
@@ -365,12 +386,17 @@ static void address_to_node(struct rmai_msg *msg)
 	msg->dst_epoch = node_epoch;
 }
 
-static void ping(struct rmai_msg *msg)
+static void request(struct rmai_msg *msg, u8 type)
 {
 	memset(msg, 0, sizeof(*msg));
-	msg->type = RMAI_MSG_PING;
+	msg->type = type;
 	msg->xid = 7;
 	address_to_node(msg);
+}
+
+static void ping(struct rmai_msg *msg)
+{
+	request(msg, RMAI_MSG_PING);
 }
 
 /* Modes */
@@ -523,6 +549,78 @@ static void twice(void)
 	printf("dropped\n");
 }
 
+/* The reply to a request of @type; the node is told that this one knows nothing */
+static bool recv_reply_knowing_nothing(struct conn *c, u8 type, struct rmai_msg *msg)
+{
+	long long end = now_ms() + 4 * PATIENCE;
+
+	while (!c->ended && now_ms() < end) {
+		if (!recv_msg(c, msg, 100))
+			continue;
+		if (msg->flags & RMAI_MSG_F_REPLY) {
+			if (msg->type == type)
+				return true;
+			continue;
+		}
+		msg->flags = RMAI_MSG_F_REPLY;
+		msg->status = msg->type == RMAI_MSG_PING ? 0 : -ESTALE;
+		address_to_node(msg);
+		send_msg(c, msg);
+	}
+	return false;
+}
+
+/*
+ * A node that has a region open boots again instead of saying that it has heard of the
+ * end that the region was cut off: that holds up neither HELLO nor, in the end, the rest
+ */
+static void reborn(void)
+{
+	struct conn *old = conn_up(NR_RECVS), *c;
+	static struct rmai_msg msg;
+	long long start, greeted_ms;
+	u64 size;
+
+	request(&msg, RMAI_MSG_OPEN);
+	msg.open.id = region;
+	send_msg(old, &msg);
+	if (!recv_reply(old, &msg, PATIENCE) || msg.type != RMAI_MSG_OPEN || msg.status)
+		die("the region cannot be opened: %d", msg.status);
+	size = msg.attr.attr.size / 2;
+	memmove(&msg.setattr.attr, &msg.attr.attr, sizeof(msg.attr.attr));
+	msg.type = RMAI_MSG_SETATTR;
+	msg.flags = 0;
+	msg.setattr.id = region;
+	msg.setattr.owner_epoch = node_epoch;
+	msg.setattr.mask = RMAI_SET_SIZE;
+	msg.setattr.attr.size = size;
+	address_to_node(&msg);
+	send_msg(old, &msg);
+	for (start = now_ms(); !recv_msg(old, &msg, 100) || msg.type != RMAI_MSG_TRUNC;)
+		if (old->ended || now_ms() > start + PATIENCE)
+			die("not asked to cut the region off");
+
+	hello.epoch++;
+	start = now_ms();
+	c = conn_up(NR_RECVS);
+	ping(&msg);
+	send_msg(c, &msg);
+	if (!recv_reply_knowing_nothing(c, RMAI_MSG_PING, &msg))
+		die("PING is not answered: %s", c->ended ? c->why : "in time");
+	greeted_ms = now_ms() - start;
+	request(&msg, RMAI_MSG_GETATTR);
+	msg.id.id = region;
+	msg.id.owner_epoch = node_epoch;
+	send_msg(c, &msg);
+	if (!recv_reply_knowing_nothing(c, RMAI_MSG_GETATTR, &msg) || msg.status)
+		die("the region is not to be had: %s", c->ended ? c->why : "in time");
+	if (msg.attr.attr.size != size)
+		die("the region has not been cut off");
+	conn_close(c);
+	conn_close(old);
+	printf("HELLO took %lld ms, the region %lld ms\n", greeted_ms, now_ms() - start);
+}
+
 /* Answers to what was not asked, and requests for another node, or from one */
 static void wrong_header(void)
 {
@@ -668,6 +766,7 @@ static const struct {
 	{ "wrong-hello", true, wrong_hello },
 	{ "good", true, good },
 	{ "twice", true, twice },
+	{ "reborn", true, reborn },		/* REGION is cut off */
 	{ "wrong-header", true, wrong_header },
 	{ "flood", true, flood },
 	{ "mutants", true, mutants },
