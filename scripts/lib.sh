@@ -34,7 +34,7 @@ hostd() {
 bzimage() {
 	local f=$1
 	case $1 in
-	base | debug | kcsan | mm | mm-pristine) f=$RMAI_CACHE/build-$1$RMAI_SUFFIX/arch/x86/boot/bzImage ;;
+	base | debug | kcsan | poison | mm | mm-pristine) f=$RMAI_CACHE/build-$1$RMAI_SUFFIX/arch/x86/boot/bzImage ;;
 	esac
 	[ ! -d "$f" ] || f=$f/arch/x86/boot/bzImage
 	[ -r "$f" ] || { echo "no kernel $f (make kernel)" >&2; return 1; }

@@ -45,6 +45,8 @@ refcount_t: underflow; use-after-free.
 BUG rmai_req (Not tainted): Objects remaining in rmai_req on __kmem_cache_shutdown()
 VFS: Busy inodes after unmount of rmai. Self-destruct in 5 seconds.
 a: page allocation failure: order:4, mode:0x1
+pagealloc: memory corruption
+pagealloc: single bit error
 BAD
 cat >"$f" <<'GOOD'
 [    0.0] tsc: Unable to calibrate against PIT
