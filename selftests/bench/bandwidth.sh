@@ -34,16 +34,9 @@ best_of() {	# best_of FUNCTION WAY...: $way is the fastest
 }
 
 measure_raw() {
-	local try
-
-	# siw loses what comes before its accept is done, and perftest does not ask again
-	for try in 1 2 3; do
-		# shellcheck disable=SC2086
-		measure_ib $ib_way "$raw_bytes"
-		ib=$rate
-		if larger "$ib" 0; then break; fi
-		echo "try $try failed"
-	done
+	# shellcheck disable=SC2086
+	measure_ib $ib_way "$raw_bytes"
+	ib=$rate
 	measure_loop "$loop_way" "$raw_bytes"
 	loop=$rate
 	measure_loop "$loop_way" "$raw_bytes" -w
