@@ -103,10 +103,14 @@ reborn() {
 # The check wants as many, and says so
 enough() { [ "$(cat "$d"/*.log 2>/dev/null | grep -c '^[rwc].*[0-9]$')" -ge 5000 ]; }
 
+# All have the region open: to open it while its home is away may fail
+begun() { [ "$(find "$d" -name '*.log' | wc -l)" -ge "$RMAI_NODES" ]; }
+
 # nemesis FAULT...: each once, on node 2 or 3, or on 1; then until there were operations
 # enough
 nemesis() {
 	local todo=("$@") i node
+	within "$wait_s" begun || return
 	while [ ${#todo[@]} -gt 0 ]; do
 		between 1 3
 		kill -0 "$worker" || return
