@@ -157,7 +157,7 @@ static void touch(const char *name, bool keep, bool sequential)
 	len = (r.size + PAGE - 1) / PAGE * PAGE;
 	if (!keep)
 		make_cold(&r);
-	if (sequential && madvise(r.map, len, MADV_SEQUENTIAL))
+	if (sequential && madvise((void *)r.map, len, MADV_SEQUENTIAL))
 		err(1, "%s: madvise", name);
 	here = resident(&r, 0, len);
 	warm_up();
