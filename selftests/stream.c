@@ -4,7 +4,8 @@
  *
  *	stream read FILE SEED THREADS ROUNDS [pageout]
  *		threads check all pages in an order of their own; replicas are dropped before
- *		each round, and with "pageout" also all the time
+ *		each round, and with "pageout" also some each time that CHECKS more pages have
+ *		been checked: of what is dropped faster than it comes nobody sees the end
  *	stream partial FILE SEED READY
  *		begins to fetch all; when an eighth has arrived makes READY, and when READY is
  *		gone checks what has arrived, and that some of the rest gives SIGBUS
@@ -20,12 +21,14 @@
 #define MADV_PAGEOUT	21
 #endif
 
+#define CHECKS		2048
+
 static const char *name;
 static uint8_t *map;
 static uint64_t size, pages, seed, vmr_size;
 static int fd;
 static atomic_bool done;
-static atomic_llong wrong;
+static atomic_llong wrong, checked;
 
 static void die(const char *what)
 {
@@ -85,6 +88,7 @@ static void *read_all(void *arg)
 	for (i = 0; i < pages; i++) {
 		if (!page_is_right(page))
 			break;
+		atomic_fetch_add(&checked, 1);
 		page = (page + step) % pages;
 	}
 	return NULL;
@@ -95,14 +99,18 @@ static void *drop_some(void *arg)
 	uint64_t s = (uintptr_t)arg, n = 0;
 
 	while (!atomic_load(&done)) {
-		uint64_t first = next_random(&s) % pages;
-		uint64_t nr = next_random(&s) % (MIB / PAGE) + 1;
+		uint64_t first, nr;
 
+		if (atomic_load(&checked) < (long long)(n + 1) * CHECKS) {
+			usleep(1000);
+			continue;
+		}
+		first = next_random(&s) % pages;
+		nr = next_random(&s) % (MIB / PAGE) + 1;
 		nr = nr < pages - first ? nr : pages - first;
 		if (madvise(map + first * PAGE, nr * PAGE, MADV_PAGEOUT))
 			die("madvise");
 		n++;
-		usleep(20000);
 	}
 	return (void *)(uintptr_t)n;
 }
