@@ -149,7 +149,7 @@ bench_bandwidth() {
 				printf "sleeping 2 MiB READs, depth %d, %.1f MB/s; ", loop, med(b, NR)
 				printf "these into memory of their own %.1f MB/s", med(e, NR)
 			}' "$out/$dir/pairs") || exit 1
-		figure "bandwidth-$f" ">=" 0.80 "of raw" \
+		figure "bandwidth-$f" ">=" 0.95 "of raw" \
 			"$mib MiB, cold, VMRs of 2 MiB, beside raw in each run; $note" "${runs[@]}"
 		mapfile -t runs < <(awk '{ raw = $1 > $2 ? $1 : $2; printf "%.4f\n", $4 / raw }' \
 			"$out/$dir/pairs")
