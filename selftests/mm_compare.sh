@@ -58,9 +58,21 @@ guest() {
 	cat "$dir"/results
 }
 
+# both CATEGORY...: side by side, for they take long
+both() {
+	local pid rc
+
+	guest mm "$out/mm" "$@" >>"$out/with" &
+	pid=$!
+	guest mm-pristine "$out/mm-pristine" "$@" >>"$out/without"
+	rc=$?
+	wait $pid && return $rc
+}
+
 echo "TAP version 13"
 build >"$out/build" 2>&1 || { tail -n 20 "$out/build"; echo "Bail out! they do not build"; exit 1; }
-guest mm "$out/mm" "$@" >"$out/with" && guest mm-pristine "$out/mm-pristine" "$@" >"$out/without"
+rm -f "$out/with" "$out/without"
+both "$@"
 result $? "they run on both kernels"
 # Tests, as CATEGORY: TEST, and those of them that have had one and the same result on both
 tests() { sed -E 's/: (pass|fail|skip) /: /' "$@" | sort -u; }
@@ -70,8 +82,7 @@ for ((i = 0; i < 4; i++)); do
 		cut -d : -f 1 | sort -u)
 	[ ${#again[@]} -gt 0 ] || break
 	echo "# once more, on both: ${again[*]}"
-	guest mm "$out/mm" "${again[@]}" >>"$out/with"
-	guest mm-pristine "$out/mm-pristine" "${again[@]}" >>"$out/without"
+	both "${again[@]}"
 done
 while read -r test; do
 	agree | grep -qxF -- "$test"
