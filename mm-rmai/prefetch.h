@@ -78,6 +78,7 @@ bool rmai_plan_next(struct rmai_plan *plan, u32 vmr, enum rmai_foresight by,
 
 /**
  * struct rmai_run - VMRs that are the same distance apart
+ * @first: where it began
  * @last: touched last
  * @stride: distance, may be negative
  * @steps: how often it was that; 0: @stride is not known yet
@@ -85,6 +86,7 @@ bool rmai_plan_next(struct rmai_plan *plan, u32 vmr, enum rmai_foresight by,
  * @used: value of rmai_runs.clock when it last went on; 0: never, free
  */
 struct rmai_run {
+	u32	first;
 	u32	last;
 	s32	stride;
 	u32	steps;

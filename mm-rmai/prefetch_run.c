@@ -3,7 +3,8 @@
  * Runs of VMRs, and the pace at which they come. Pure logic; the caller has a lock.
  *
  * A run is known by three touches that are the same distance apart, or is told of with the
- * first. What is mapped already is touched without notice, so a run may leave out a few.
+ * first, or begins where one of some length began. What is mapped already is touched
+ * without notice, so a run may leave out a few.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -14,7 +15,8 @@
 #define RMAI_RUN_GAP	4	/* steps of a run that may be left out, or come late */
 #define RMAI_RUN_AGE	64	/* touches after which a run has ended */
 #define RMAI_RUN_BEHIND	16	/* touches after which nobody comes behind it any more */
-#define RMAI_RUN_TOLD	3	/* steps that a run is worth that is told of */
+#define RMAI_RUN_TOLD	3	/* steps that a run is worth that is told of, or comes again */
+#define RMAI_RUN_LONG	8	/* steps of a run that is known again by its beginning */
 #define RMAI_RUN_SHARE	4	/* of a run that has to be sure, this part again */
 
 /**
@@ -80,7 +82,7 @@ static s64 rmai_run_steps(const struct rmai_run *run, u32 vmr)
  */
 u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 {
-	struct rmai_run *run, *near = NULL, *oldest = &runs->run[0];
+	struct rmai_run *run, *near = NULL, *again = NULL, *oldest = &runs->run[0];
 	unsigned int i;
 	bool ended;
 	s64 steps;
@@ -106,6 +108,8 @@ u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 			run->used = runs->clock;
 			return run->exact;
 		}
+		if (run->steps >= RMAI_RUN_LONG && run->first == vmr)
+			again = run;
 		/* A thread that comes behind */
 		if (run->steps > 1 && !ended && steps < 0 && steps >= -RMAI_RUN_GAP)
 			return 0;
@@ -114,12 +118,20 @@ u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 			near = run;
 	}
 	run = near ?: oldest;
+	run->first = vmr;
 	if (told && !runs->doubt) {
 		run->stride = 1;
 		run->steps = RMAI_RUN_TOLD;
+	} else if (again) {
+		run->stride = again->stride;
+		run->steps = RMAI_RUN_TOLD;
+	} else if (near) {
+		run->first = near->last;
+		run->stride = (s64)vmr - near->last;
+		run->steps = 1;
 	} else {
-		run->stride = near ? (s64)vmr - near->last : 0;
-		run->steps = near ? 1 : 0;
+		run->stride = 0;
+		run->steps = 0;
 	}
 	run->exact = near ? 1 : 0;
 	run->last = vmr;

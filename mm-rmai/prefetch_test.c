@@ -168,6 +168,37 @@ static void runs_doubted(struct kunit *test)
 	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 15, 16);
 }
 
+/* One of some length is known again where it began, whoever goes on with the first */
+static void runs_again(struct kunit *test)
+{
+	struct world *w = world_make(test, 8);
+	struct rmai_runs runs = {};
+	u32 i;
+
+	for (i = 0; i < 9; i++)
+		rmai_runs_touch(&runs, 900 - 7 * i, false);
+	RUNS_TOUCH(&runs, 900);
+	w->plan.ahead = 2;
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 893, 886);
+	RUNS_TOUCH(&runs, 900 - 7 * i);
+	rmai_runs_plan(&runs, &w->plan);
+	EXPECT_PLAN(test, w, RMAI_BY_SEQ, 900 - 7 * i - 7, 900 - 7 * i - 14);
+	/* Not a short one, nor where it did not begin, nor if all are in doubt */
+	memset(&runs, 0, sizeof(runs));
+	RUNS_TOUCH(&runs, 10, 11, 12, 13, 14, 15, 16, 10);
+	KUNIT_EXPECT_EQ(test, runs.run[1].steps, 0);
+	memset(&runs, 0, sizeof(runs));
+	for (i = 0; i < 9; i++)
+		rmai_runs_touch(&runs, 10 + i, false);
+	rmai_runs_touch(&runs, 11, false);
+	KUNIT_EXPECT_EQ(test, runs.run[1].steps, 0);
+	rmai_runs_doubt(&runs);
+	rmai_runs_touch(&runs, 10, false);
+	rmai_runs_plan(&runs, &w->plan);
+	KUNIT_EXPECT_EQ(test, w->plan.nr, 0);
+}
+
 /* MADV_SEQUENTIAL: a run from its first touch on */
 static void runs_told(struct kunit *test)
 {
@@ -476,6 +507,7 @@ static struct kunit_case prefetch_cases[] = {
 	KUNIT_CASE(runs_interleaved),
 	KUNIT_CASE(runs_behind),
 	KUNIT_CASE(runs_doubted),
+	KUNIT_CASE(runs_again),
 	KUNIT_CASE(runs_told),
 	KUNIT_CASE(runs_long),
 	KUNIT_CASE(runs_random),
