@@ -84,7 +84,7 @@ for ((i = 0; i < 4; i++)); do
 	echo "# once more, on both: ${again[*]}"
 	both "${again[@]}"
 done
-while read -r test; do
+while IFS= read -r test; do
 	agree | grep -qxF -- "$test"
 	result $? "$test"
 done < <(tests "$out/with" "$out/without")
