@@ -247,7 +247,8 @@ void rmai_pace_end(struct rmai_pace *pace, u64 now, u64 took, u64 bytes)
  * @vmr_size: bytes of one
  *
  * Bandwidth times latency, twice, for a bandwidth that was measured with too few
- * transfers is too low.
+ * transfers is too low; one that has come, and nobody has seen to yet; and one that
+ * begins.
  *
  * Return: 2 to RMAI_PLAN_MAX.
  */
@@ -255,5 +256,5 @@ unsigned int rmai_pace_depth(const struct rmai_pace *pace, u64 vmr_size)
 {
 	u64 bytes = mul_u64_u64_div_u64(pace->bytes_per_s, pace->least_ns, NSEC_PER_SEC);
 
-	return clamp_t(u64, div64_u64(2 * bytes, vmr_size) + 1, 2, RMAI_PLAN_MAX);
+	return clamp_t(u64, div64_u64(2 * bytes, vmr_size) + 2, 2, RMAI_PLAN_MAX);
 }
