@@ -16,7 +16,7 @@
 #define RMAI_RUN_AGE	64	/* touches after which a run has ended */
 #define RMAI_RUN_BEHIND	16	/* touches after which nobody comes behind it any more */
 #define RMAI_RUN_TOLD	3	/* steps that a run is worth that is told of, or comes again */
-#define RMAI_RUN_LONG	8	/* steps of a run that is known again by its beginning */
+#define RMAI_RUN_AGAIN	8	/* steps of a run that is known again by its beginning */
 #define RMAI_RUN_SHARE	4	/* of a run that has to be sure, this part again */
 
 /**
@@ -108,7 +108,7 @@ u32 rmai_runs_touch(struct rmai_runs *runs, u32 vmr, bool told)
 			run->used = runs->clock;
 			return run->exact;
 		}
-		if (run->steps >= RMAI_RUN_LONG && run->first == vmr)
+		if (run->steps >= RMAI_RUN_AGAIN && run->first == vmr)
 			again = run;
 		/* A thread that comes behind */
 		if (run->steps > 1 && !ended && steps < 0 && steps >= -RMAI_RUN_GAP)
@@ -256,5 +256,5 @@ unsigned int rmai_pace_depth(const struct rmai_pace *pace, u64 vmr_size)
 {
 	u64 bytes = mul_u64_u64_div_u64(pace->bytes_per_s, pace->least_ns, NSEC_PER_SEC);
 
-	return clamp_t(u64, div64_u64(2 * bytes, vmr_size) + 2, 2, RMAI_PLAN_MAX);
+	return min_t(u64, div64_u64(2 * bytes, vmr_size) + 2, RMAI_PLAN_MAX);
 }
